@@ -2,7 +2,6 @@ package loupe_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"time"
@@ -10,13 +9,13 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/yours"
 	loupe "github.com/loupeml/loupe/lib"
 	"github.com/loupeml/loupe/lib/attack"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/attrib/faithful"
 	"github.com/loupeml/loupe/lib/attrib/lrp"
 	"github.com/loupeml/loupe/lib/attrib/spray"
-	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/issues"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/mask"
@@ -25,46 +24,6 @@ import (
 	"github.com/loupeml/loupe/lib/spurious"
 	"github.com/loupeml/loupe/lib/transfer"
 )
-
-// yourPhotos stand for a dataset: n pictures of 8 x 8 grey pixels with a bright dot of 3 x 3, on the left or on the
-// right.
-func yourPhotos(n int) *data.Dataset {
-	rng := rand.New(rand.NewPCG(1, 1))
-	pixels, labels := make([]float32, n*8*8), make([]int, n)
-	for i := range labels {
-		labels[i] = i % 2
-		row, column := rng.IntN(6), 5*labels[i]
-		for p := range 8 * 8 {
-			v := 0.1 * rng.Float32()
-			if y, x := p/8, p%8; y >= row && y < row+3 && x >= column && x < column+3 {
-				v += 0.8
-			}
-			pixels[i*8*8+p] = v
-		}
-	}
-	ds, err := data.FromTensor(tensors.FromFlatDataAndDimensions(pixels, n, 8, 8, 1), labels, []string{"left", "right"})
-	if err != nil {
-		panic(err)
-	}
-	return ds
-}
-
-// yourNetwork stands for a model of such pictures: it tells the sides apart by which half is brighter.
-func yourNetwork() *loupe.Model {
-	return loupe.Function("balance", 8, 8, 1, func(x *graph.Node) *graph.Node {
-		half := func(from, to int) *graph.Node {
-			part := graph.Slice(x, graph.AxisRange(), graph.AxisRange(), graph.AxisRange(from, to), graph.AxisRange())
-			return graph.ExpandAxes(graph.ReduceSum(part, 1, 2, 3), -1)
-		}
-		return graph.Concatenate([]*graph.Node{half(0, 4), half(4, 8)}, -1)
-	})
-}
-
-// trained is a small network that has learnt them.
-func trained(photos *data.Dataset) *loupe.Model {
-	recipe := learn.Recipe{Epochs: 8, BatchSize: 10, LearningRate: 0.02, Adam: true, Seed: 1}
-	return loupe.Train(loupe.SmallCNN(photos, 1, 4), photos, recipe)
-}
 
 func ExampleLoad() {
 	m := loupe.Load("efficientnet-lite0") // or a file: "mine.pth", "mine.onnx", "mine.safetensors"
@@ -78,7 +37,7 @@ func ExampleOpen() {
 }
 
 func ExampleEvaluate() {
-	net, photos := yourNetwork(), yourPhotos(20)
+	net, photos := yours.Network(), yours.Photos(20)
 	e := loupe.Evaluate(net, photos)
 	fmt.Println(e)
 	accuracy, err := e.Accuracy() // in a cell e.Accuracy() alone shows it, and an error stops the cell
@@ -98,21 +57,21 @@ func ExampleEvaluate() {
 }
 
 func ExampleCompare() {
-	photos := yourPhotos(40)
-	untrained, net := loupe.SmallCNN(photos, 1, 4), trained(photos)
+	photos := yours.Photos(40)
+	untrained, net := loupe.SmallCNN(photos, 1, 4), yours.CNN(photos)
 	c := loupe.Compare(untrained, net, photos)
 	fmt.Println(c.Accuracy.Second > c.Accuracy.First, c.Accuracy.Total(), "images")
 	// Output: true 40 images
 }
 
 func ExampleTopK() {
-	top := loupe.TopK(yourNetwork(), yourPhotos(2), 1)
+	top := loupe.TopK(yours.Network(), yours.Photos(2), 1)
 	fmt.Println(top.Top[0][0].Class, top.Top[1][0].Class)
 	// Output: 0 1
 }
 
 func ExampleExplain() {
-	net, photos := yourNetwork(), yourPhotos(2)
+	net, photos := yours.Network(), yours.Photos(2)
 	explained := loupe.Explain(net, photos, attrib.Gradient{}, attrib.Occlusion{Window: 2, Stride: 1})
 	for _, a := range explained.Attributions {
 		fmt.Println(a.Method)
@@ -123,32 +82,32 @@ func ExampleExplain() {
 }
 
 func ExampleAttribute() {
-	a := loupe.Attribute(yourNetwork(), yourPhotos(1), attrib.InputXGradient{}, 0) // without the 0 for the predicted class
+	a := loupe.Attribute(yours.Network(), yours.Photos(1), attrib.InputXGradient{}, 0) // without the 0 for the predicted class
 	fmt.Println(a.Values.Shape().Dimensions)
 	// Output: [1 8 8 1]
 }
 
 func ExampleInside() {
-	a := loupe.Attribute(yourNetwork(), yourPhotos(2), attrib.InputXGradient{})
+	a := loupe.Attribute(yours.Network(), yours.Photos(2), attrib.InputXGradient{})
 	inside := loupe.Inside(a, mask.Box{Height: 8, Width: 4}, mask.Box{Column: 4, Height: 8, Width: 4})
 	fmt.Println(inside.Hit)
 	// Output: [true true]
 }
 
 func ExampleLIME() {
-	explained := loupe.LIME(yourNetwork(), yourPhotos(2), missing.LIME{Masks: 50})
+	explained := loupe.LIME(yours.Network(), yours.Photos(2), missing.LIME{Masks: 50})
 	fmt.Println(explained.Classes)
 	// Output: [0 1]
 }
 
 func ExampleMissing() {
-	curve := loupe.Missing(yourNetwork(), yourPhotos(4), 1) // the seed draws the order in which parts are taken away
+	curve := loupe.Missing(yours.Network(), yours.Photos(4), 1) // the seed draws the order in which parts are taken away
 	fmt.Println(len(curve.Counts), "points, the first for the whole pictures:", curve.Counts[0])
 	// Output: 11 points, the first for the whole pictures: 0
 }
 
 func ExampleFaithfulness() {
-	c := loupe.Faithfulness(yourNetwork(), yourPhotos(4), attrib.Gradient{}, attrib.InputXGradient{})
+	c := loupe.Faithfulness(yours.Network(), yours.Photos(4), attrib.Gradient{}, attrib.InputXGradient{})
 	for _, curve := range c.Deletion {
 		fmt.Println(curve.Method)
 	}
@@ -159,27 +118,27 @@ func ExampleFaithfulness() {
 }
 
 func ExampleRandomisation() {
-	net := loupe.SmallCNN(yourPhotos(4), 1, 4)
-	r := loupe.Randomisation(net, yourPhotos(2), attrib.Gradient{})
+	net := loupe.SmallCNN(yours.Photos(4), 1, 4)
+	r := loupe.Randomisation(net, yours.Photos(2), attrib.Gradient{})
 	fmt.Println(r.Layers)
 	// Output: [linear hidden conv1]
 }
 
 func ExampleInfidelity() {
-	r := loupe.Infidelity(yourNetwork(), yourPhotos(2), attrib.Gradient{}, faithful.Infidelity{Samples: 20})
+	r := loupe.Infidelity(yours.Network(), yours.Photos(2), attrib.Gradient{}, faithful.Infidelity{Samples: 20})
 	fmt.Printf("%.3f\n", r.Scaled) // the model is linear, and so the gradient tells all
 	// Output: [0.000 0.000]
 }
 
 func ExampleSensitivity() {
-	r := loupe.Sensitivity(yourNetwork(), yourPhotos(2), attrib.Gradient{}, faithful.Sensitivity{Samples: 3})
+	r := loupe.Sensitivity(yours.Network(), yours.Photos(2), attrib.Gradient{}, faithful.Sensitivity{Samples: 3})
 	fmt.Printf("%.3f\n", r.Max)
 	// Output: [0.000 0.000]
 }
 
 func ExampleRobustness() {
 	by := attack.AutoAttack{Norm: attack.LInf, Eps: 0.3, Steps: 5, Queries: 20}
-	r := loupe.Robustness(yourNetwork(), yourPhotos(6), by)
+	r := loupe.Robustness(yours.Network(), yours.Photos(6), by)
 	fmt.Println("clean:", r.Clean)
 	fmt.Println("robust:", r.Robust)
 	// Output:
@@ -189,7 +148,7 @@ func ExampleRobustness() {
 
 func ExampleCorruptionSweep() {
 	// A family, such as "blur" or "weather", is a name as well.
-	sweep := loupe.CorruptionSweep(yourNetwork(), yourPhotos(10), "gaussian_noise", "contrast")
+	sweep := loupe.CorruptionSweep(yours.Network(), yours.Photos(10), "gaussian_noise", "contrast")
 	for i, name := range sweep.Corruptions {
 		fmt.Println(name, sweep.Accuracy[i][5])
 	}
@@ -199,85 +158,85 @@ func ExampleCorruptionSweep() {
 }
 
 func ExampleCorrupt() {
-	images := loupe.Images(yourNetwork(), yourPhotos(2))
+	images := loupe.Images(yours.Network(), yours.Photos(2))
 	worse := loupe.Corrupt(images, "contrast", 5, 1) // the severity, 1 to 5, and the seed
 	fmt.Println(worse.Shape().Dimensions)
 	// Output: [2 8 8 1]
 }
 
 func ExampleIssues() {
-	twice := yourPhotos(4).Subset([]int{0, 1, 2, 0})
+	twice := yours.Photos(4).Subset([]int{0, 1, 2, 0})
 	found := loupe.Issues(twice, issues.Options{Kinds: []issues.Kind{issues.ExactDuplicates}}) // else all kinds
 	fmt.Println(found)
 	// Output: 2 of 4 pictures of tensor have an issue
 }
 
 func ExampleSpurious() {
-	photos := yourPhotos(40)
-	g := loupe.Spurious(trained(photos), photos, 0, spurious.NeuralPCA{Components: 1})
+	photos := yours.Photos(40)
+	g := loupe.Spurious(yours.CNN(photos), photos, 0, spurious.NeuralPCA{Components: 1})
 	fmt.Println(g.ClassName, len(g.Images), "images")
 	// Output: left 20 images
 }
 
 func ExampleSpuriosity() {
-	photos := yourPhotos(40)
-	half := loupe.Spuriosity(trained(photos), photos, 1, spurious.Ranker{Important: 2, Spurious: 1, Ends: 3})
+	photos := yours.Photos(40)
+	half := loupe.Spuriosity(yours.CNN(photos), photos, 1, spurious.Ranker{Important: 2, Spurious: 1, Ends: 3})
 	fmt.Println(half.Images.Len(), "images are ranked, in the classes", half.Classes)
 	// Output: 20 images are ranked, in the classes [0 1]
 }
 
 func ExampleSpRAy() {
-	photos := yourPhotos(40)
-	suspects := loupe.SpRAy(trained(photos), photos, spray.SpRAy{Neighbors: 5})
+	photos := yours.Photos(40)
+	suspects := loupe.SpRAy(yours.CNN(photos), photos, spray.SpRAy{Neighbors: 5})
 	fmt.Println(len(suspects.Analyses), "classes")
 	// Output: 2 classes
 }
 
 func ExampleConcepts() {
-	photos := yourPhotos(40)
-	c := loupe.Concepts(trained(photos), photos.Take(2), lrp.AtlasOptions{Count: 2})
+	photos := yours.Photos(40)
+	c := loupe.Concepts(yours.CNN(photos), photos.Take(2), lrp.AtlasOptions{Count: 2})
 	fmt.Println(len(c.Atlases), "images,", len(c.Atlases[0].Concepts), "concepts each")
 	// Output: 2 images, 2 concepts each
 }
 
 func ExampleTransfer() {
-	photos := yourPhotos(40)
-	r := loupe.Transfer(trained(photos), photos, yourPhotos(20), transfer.LinearProbe{Lambdas: []float64{0.01}})
+	photos := yours.Photos(40)
+	r := loupe.Transfer(yours.CNN(photos), photos, yours.Photos(20), transfer.LinearProbe{Lambdas: []float64{0.01}})
 	fmt.Println(r.Accuracy.Total, "test images")
 	// Output: 20 test images
 }
 
 func ExampleLikeliest() {
-	right := loupe.Likeliest(yourNetwork(), yourPhotos(10), 1, 3) // the three likeliest images of class 1
+	right := loupe.Likeliest(yours.Network(), yours.Photos(10), 1, 3) // the three likeliest images of class 1
 	fmt.Println(right.Labels())
 	// Output: [1 1 1]
 }
 
 func ExamplePredictedAs() {
-	fmt.Println(loupe.PredictedAs(yourNetwork(), yourPhotos(10), 1), "percent")
+	fmt.Println(loupe.PredictedAs(yours.Network(), yours.Photos(10), 1), "percent")
 	// Output: 50 percent
 }
 
 func ExampleConfidence() {
-	fmt.Printf("%.2f\n", loupe.Confidence(yourNetwork(), yourPhotos(2))) // of the predicted classes
+	fmt.Printf("%.2f\n", loupe.Confidence(yours.Network(), yours.Photos(2))) // of the predicted classes
 	// Output: [1.00 1.00]
 }
 
 func ExampleScore() {
-	photos := yourPhotos(10)
-	s := loupe.Score(yourNetwork(), photos, photos.Labels())
+	photos := yours.Photos(10)
+	s := loupe.Score(yours.Network(), photos, photos.Labels())
 	fmt.Println(s.Accuracy.Correct, "of", s.Accuracy.Total)
 	// Output: 10 of 10
 }
 
 func ExampleImages() {
-	fmt.Println(loupe.Images(yourNetwork(), yourPhotos(3)).Shape().Dimensions) // of a dataset, a path or several
+	fmt.Println(loupe.Images(yours.Network(), yours.Photos(3)).Shape().Dimensions) // of a dataset, a path or several
 	// Output: [3 8 8 1]
 }
 
 func ExamplePrepare() {
 	// As the packages below want it; package loupe does so by itself.
-	prepared := loupe.Prepare(yourNetwork(), yourPhotos(3))
+	prepared := loupe.Prepare(yours.Network(), yours.Photos(3))
 	fmt.Println(prepared.Len(), "images")
 	// Output: 3 images
 }
@@ -298,34 +257,34 @@ func ExampleExec() {
 }
 
 func ExampleSmallCNN() {
-	net := loupe.SmallCNN(yourPhotos(4), 1, 8, 16) // the seed, and how many channels each of two layers has
+	net := loupe.SmallCNN(yours.Photos(4), 1, 8, 16) // the seed, and how many channels each of two layers has
 	fmt.Println(net.NumClasses(), "classes")
 	// Output: 2 classes
 }
 
 func ExampleSmallViT() {
-	net := loupe.SmallViT(yourPhotos(4), 1, learn.ViT{Patch: 4, Width: 8, Depth: 1, Heads: 2})
+	net := loupe.SmallViT(yours.Photos(4), 1, learn.ViT{Patch: 4, Width: 8, Depth: 1, Heads: 2})
 	fmt.Println(net.NumClasses(), "classes")
 	// Output: 2 classes
 }
 
 func ExampleMLP() {
-	net := loupe.MLP(yourPhotos(4), 1, 16) // the seed, and how wide the layer in between is
+	net := loupe.MLP(yours.Photos(4), 1, 16) // the seed, and how wide the layer in between is
 	fmt.Println(net.NumClasses(), "classes")
 	// Output: 2 classes
 }
 
 func ExampleTrain() {
-	photos := yourPhotos(40)
+	photos := yours.Photos(40)
 	recipe := learn.Recipe{Epochs: 8, BatchSize: 10, LearningRate: 0.02, Adam: true}
 	net := loupe.Train(loupe.SmallCNN(photos, 1, 4), photos, recipe)
-	fmt.Println(loupe.Evaluate(net, yourPhotos(20)))
+	fmt.Println(loupe.Evaluate(net, yours.Photos(20)))
 	// Output: small CNN on tensor: 20 images, accuracy 100.0% (83.2 to 100.0%), 20 of 20
 }
 
 func ExampleTrainOn() {
-	photos := yourPhotos(40)
-	half := loupe.MaskRandom(loupe.Images(yourNetwork(), photos), 0.5, mask.Constant(0), 1)
+	photos := yours.Photos(40)
+	half := loupe.MaskRandom(loupe.Images(yours.Network(), photos), 0.5, mask.Constant(0), 1)
 	recipe := learn.Recipe{Epochs: 8, BatchSize: 10, LearningRate: 0.02, Adam: true}
 	net := loupe.TrainOn(loupe.MLP(photos, 1), half, photos.Labels(), recipe)
 	fmt.Println(loupe.Accuracies([]*loupe.Model{net}, photos)[0] > 90)
@@ -333,14 +292,14 @@ func ExampleTrainOn() {
 }
 
 func ExampleEnsemble() {
-	photos := yourPhotos(4)
+	photos := yours.Photos(4)
 	both := loupe.Ensemble("both", loupe.SmallCNN(photos, 1), loupe.SmallCNN(photos, 2))
 	fmt.Println(both.Name(), both.NumClasses(), "classes")
 	// Output: both 2 classes
 }
 
 func ExampleReplicates() {
-	photos := yourPhotos(40)
+	photos := yours.Photos(40)
 	recipe := learn.Recipe{Epochs: 2, BatchSize: 10, LearningRate: 0.02, Adam: true}
 	networks := loupe.Replicates(3, photos, recipe, func(seed uint64) *loupe.Model { return loupe.MLP(photos, seed) })
 	fmt.Println(len(networks), "networks")
@@ -348,7 +307,7 @@ func ExampleReplicates() {
 }
 
 func ExampleAccuracies() {
-	fmt.Println(loupe.Accuracies([]*loupe.Model{yourNetwork(), yourNetwork()}, yourPhotos(10)), "percent")
+	fmt.Println(loupe.Accuracies([]*loupe.Model{yours.Network(), yours.Network()}, yours.Photos(10)), "percent")
 	// Output: [100 100] percent
 }
 
@@ -364,8 +323,8 @@ func ExampleMean() {
 }
 
 func ExampleMaskTop() {
-	net := yourNetwork()
-	images := loupe.Images(net, yourPhotos(2))
+	net := yours.Network()
+	images := loupe.Images(net, yours.Photos(2))
 	a := loupe.Attribute(net, images, attrib.InputXGradient{})
 	masked := loupe.MaskTop(images, a, 9./64, mask.Constant(0)) // the nine pixels of the dot
 	fmt.Printf("%.2f\n", loupe.Confidence(net, masked, 0, 1))
@@ -373,21 +332,21 @@ func ExampleMaskTop() {
 }
 
 func ExampleMaskRandom() {
-	net := yourNetwork()
-	masked := loupe.MaskRandom(loupe.Images(net, yourPhotos(2)), 9./64, mask.Constant(0), 1)
+	net := yours.Network()
+	masked := loupe.MaskRandom(loupe.Images(net, yours.Photos(2)), 9./64, mask.Constant(0), 1)
 	fmt.Println(loupe.PredictedAs(net, masked, 1), "percent")
 	// Output: 50 percent
 }
 
 func ExampleBackSelect() {
-	order := loupe.BackSelect(yourNetwork(), yourPhotos(1), mask.SIS{})
+	order := loupe.BackSelect(yours.Network(), yours.Photos(1), mask.SIS{})
 	fmt.Println(order.Len(), "image, masked pixel by pixel")
 	// Output: 1 image, masked pixel by pixel
 }
 
 func ExampleKeepLast() {
-	net := yourNetwork()
-	images := loupe.Images(net, yourPhotos(2))
+	net := yours.Network()
+	images := loupe.Images(net, yours.Photos(2))
 	order := loupe.BackSelect(net, images, mask.SIS{})
 	few := loupe.KeepLast(images, order, 0.1) // a tenth of the pixels
 	fmt.Println(loupe.PredictedAs(net, few, 1), "percent")
@@ -395,13 +354,13 @@ func ExampleKeepLast() {
 }
 
 func ExampleKeepRandom() {
-	few := loupe.KeepRandom(loupe.Images(yourNetwork(), yourPhotos(2)), 0.1, mask.Constant(0), 1)
+	few := loupe.KeepRandom(loupe.Images(yours.Network(), yours.Photos(2)), 0.1, mask.Constant(0), 1)
 	fmt.Println(few.Shape().Dimensions)
 	// Output: [2 8 8 1]
 }
 
 func ExampleLastSubsets() {
-	net, images := yourNetwork(), loupe.Images(yourNetwork(), yourPhotos(2))
+	net, images := yours.Network(), loupe.Images(yours.Network(), yours.Photos(2))
 	subsets := loupe.LastSubsets(net, images, loupe.BackSelect(net, images, mask.SIS{}), 0.1)
 	fmt.Println(subsets.Fraction)
 	// Output: 0.1
@@ -409,7 +368,7 @@ func ExampleLastSubsets() {
 
 func ExampleReport() {
 	// loupe.Save("report.html", r) keeps it.
-	r := loupe.Report(yourNetwork(), yourPhotos(10), report.Options{Budget: time.Second})
+	r := loupe.Report(yours.Network(), yours.Photos(10), report.Options{Budget: time.Second})
 	fmt.Println(r.Images, "images of", r.Classes, "classes")
 	// Output: 10 images of 2 classes
 }
@@ -420,7 +379,7 @@ func ExampleSave() {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	e := loupe.Evaluate(yourNetwork(), yourPhotos(4))
+	e := loupe.Evaluate(yours.Network(), yours.Photos(4))
 	loupe.Save(filepath.Join(dir, "answers.csv"), e) // or .json, .npz, .safetensors; pictures as .png, .svg, .pdf
 	fmt.Println(loupe.Read(filepath.Join(dir, "answers.csv")) != nil)
 	// Output: true
@@ -442,11 +401,11 @@ func ExampleTable() {
 }
 
 func ExampleGallery() {
-	loupe.Show(loupe.Gallery(yourPhotos(4), "first", "second"))
+	loupe.Show(loupe.Gallery(yours.Photos(4), "first", "second"))
 }
 
 func ExampleShow() {
-	loupe.Show("pictures", loupe.Gallery(yourPhotos(4)), loupe.Table("a", "b"))
+	loupe.Show("pictures", loupe.Gallery(yours.Photos(4)), loupe.Table("a", "b"))
 }
 
 func ExamplePartial() {

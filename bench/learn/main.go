@@ -241,7 +241,7 @@ type clock struct {
 
 func (c *clock) Due(_, _, _ int) bool { return true }
 
-func (c *clock) Do(*learn.Moment) error {
+func (c *clock) Do(*learn.RunState) error {
 	now := time.Now()
 	c.took = append(c.took, float64(now.Sub(c.last).Microseconds())/1000)
 	if c.last = now; len(c.took) == 1 {

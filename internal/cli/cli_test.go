@@ -243,6 +243,26 @@ func TestRunRefuses(t *testing.T) {
 	want(t, said, "/nowhere", "install.sh")
 }
 
+// Without ipywidgets a lesson's buttons are text, and nothing else says why.
+func TestDoctorMissesIPyWidgets(t *testing.T) {
+	for versions, found := range map[string]bool{
+		"ipywidgets       : 8.1.8\njupyterlab       : 4.5.0":         true,
+		"ipywidgets       : not installed\njupyterlab       : 4.5.0": false,
+	} {
+		bin := t.TempDir()
+		script := "#!/bin/sh\ncat <<'EOF'\n" + versions + "\nEOF\n"
+		if err := os.WriteFile(filepath.Join(bin, "jupyter"), []byte(script), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		printed, _, _ := loupe(t, []string{"LOUPE_WORKER=/nowhere",
+			"PATH=" + bin + string(os.PathListSeparator) + os.Getenv("PATH")}, "doctor")
+		want(t, printed, filepath.Join(bin, "jupyter")+", jupyterlab 4.5.0")
+		if strings.Contains(printed, "pip install ipywidgets") == found {
+			t.Errorf("%q: ipywidgets are asked for or not:\n%s", versions, printed)
+		}
+	}
+}
+
 func TestDoctor(t *testing.T) {
 	printed, _, status := loupe(t, []string{"LOUPE_WORKER=/nowhere"}, "doctor")
 	want(t, printed, "loupe-worker", "NEEDED", "What to do:", "install.sh", "`loupe install`", "cache folder")

@@ -19,7 +19,7 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 
-	"github.com/loupeml/loupe/internal/kernelspec"
+	"github.com/loupeml/loupe/internal/cli/kernelspec"
 	"github.com/loupeml/loupe/kernel/worker"
 	"github.com/loupeml/loupe/lib/assets"
 )
@@ -211,8 +211,8 @@ func jupyter(ctx context.Context) finding {
 	path, err := exec.LookPath("jupyter")
 	if err != nil {
 		return finding{what: "Jupyter", detail: "not in PATH",
-			fix: "`python3 -m pip install jupyterlab` gets it; VS Code's Jupyter extension does as well, and `loupe run` " +
-				"needs neither"}
+			fix: "`python3 -m pip install jupyterlab ipywidgets` gets it; VS Code's Jupyter extension does as well, and " +
+				"`loupe run` needs neither"}
 	}
 	out, _ := exec.CommandContext(ctx, path, "--version").Output()
 	versions := strings.Join(strings.Fields(string(out)), " ")
@@ -221,7 +221,12 @@ func jupyter(ctx context.Context) finding {
 	} else if m := regexp.MustCompile(`jupyter_client\s*:\s*(\S+)`).FindStringSubmatch(string(out)); m != nil {
 		versions = "jupyter_client " + m[1]
 	}
-	return finding{what: "Jupyter", detail: path + ", " + versions}
+	f := finding{what: "Jupyter", detail: path + ", " + versions}
+	if regexp.MustCompile(`ipywidgets\s*:\s*not installed`).Match(out) {
+		f.detail += " without ipywidgets"
+		f.fix = "`python3 -m pip install ipywidgets` where JupyterLab is: without it sliders and buttons are lines of text"
+	}
+	return f
 }
 
 func spec() finding {

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/loupeml/loupe/internal/kernelspec"
+	"github.com/loupeml/loupe/internal/cli/kernelspec"
 )
 
 // place is where the flags of install and uninstall say that Jupyter looks.

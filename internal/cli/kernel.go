@@ -13,7 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/loupeml/loupe/internal/atrest"
-	"github.com/loupeml/loupe/internal/kernelspec"
+	"github.com/loupeml/loupe/internal/cli/kernelspec"
 	"github.com/loupeml/loupe/internal/version"
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/gonb"

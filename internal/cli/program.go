@@ -13,7 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/loupeml/loupe/internal/program"
+	"github.com/loupeml/loupe/internal/cli/program"
 	"github.com/loupeml/loupe/kernel/repl"
 	"github.com/loupeml/loupe/kernel/script"
 	"github.com/loupeml/loupe/lib/assets"

@@ -25,12 +25,13 @@ var normalisations = []string{"imagenet", "half", "none"}
 func reportCommand() *cobra.Command {
 	var ask reporting.Request
 	var failUnder []string
+	var schema bool
 	c := &cobra.Command{
 		Use: "report MODEL DATA", Short: "Make one page of what is sensibly asked first of a network and its images",
 		Long: `Ask a network and its images all that is sensibly asked first, within a time, and write one page: what was
 found, what matters most first, each with its evidence, its interval and the cell that shows it again; what was
 looked for and not found; and what was left out, and why. The page needs no network and no script. Beside it lies the
-same as JSON.
+same as JSON, whose fields --schema describes.
 
 MODEL is the name of a model that loupe fetches, or a file; DATA the name of a dataset, an image, a folder, or an
 archive. Labels are not needed. The first Ctrl-C ends it and keeps what is done.
@@ -40,6 +41,9 @@ means nothing; 3 if there is no report, as where an image cannot be read; 130 af
 		Example: "  loupe report efficientnet-lite0 sample-imagenet -o report.html\n" +
 			"  loupe report net.onnx photos/ --split val --normalisation imagenet --fail-under accuracy=0.9",
 		Args: func(_ *cobra.Command, args []string) error {
+			if schema && len(args) == 0 {
+				return nil
+			}
 			if len(args) != 2 {
 				return usageError{fmt.Errorf("a report takes a model and data, such as `loupe report efficientnet-lite0 "+
 					"photos/`, not %d words", len(args))}
@@ -47,6 +51,10 @@ means nothing; 3 if there is no report, as where an image cannot be read; 130 af
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
+			if schema {
+				_, err := fmt.Fprint(c.OutOrStdout(), reporting.Schema)
+				return err
+			}
 			ask.Model, ask.Data = args[0], args[1]
 			if err := checkReport(&ask, failUnder); err != nil {
 				return usageError{err}
@@ -67,11 +75,14 @@ means nothing; 3 if there is no report, as where an image cannot be read; 130 af
 	f.StringArrayVar(&failUnder, "fail-under", nil, "MEASURE=NUMBER: fail if a measure is below, such as "+
 		"accuracy=0.9; may be said several times")
 	f.Uint64Var(&ask.Seed, "seed", 0, "draws the images where not all can be looked at")
+	f.StringVar(&ask.Training, "train", "", "images that the network was trained on, which DATA is compared with: a "+
+		"dataset, an image, a folder, or an archive")
 	f.StringVar(&ask.Split, "split", "", "the part of the data that is read, such as val")
 	f.StringVar(&ask.Labels, "labels", "", "a table of labels: .csv, .tsv, .txt, .json or .jsonl, with a column of "+
 		"files and one of classes")
 	f.BoolVar(&ask.Partial, "partial", false, "with --labels: allow images without a label, and labels without an image")
 	f.BoolVar(&ask.Skip, "skip-damaged", false, "leave damaged images out, where they are an error otherwise")
+	f.BoolVar(&schema, "schema", false, "print the JSON Schema of the JSON that is written, and do nothing else")
 	f.StringVar(&ask.Normalisation, "normalisation", "", "how pixels are normalised where the file does not say: "+
 		strings.Join(normalisations, ", "))
 	f.StringVar(&ask.Classes, "classes", "", "a file with the names of the classes, in the order of the network's outputs")

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/loupeml/loupe/internal/kernelspec"
+	"github.com/loupeml/loupe/internal/cli/kernelspec"
 	"github.com/loupeml/loupe/kernel/engine"
 	"github.com/loupeml/loupe/kernel/notebook"
 	"github.com/loupeml/loupe/kernel/session"
@@ -92,7 +92,8 @@ With -p a variable gets another value, as with papermill: a cell that sets it is
 	c.Flags().BoolVar(&untrusted, "untrusted", false, "for a notebook of somebody else's: an HTML page that runs no "+
 		"script and fetches nothing (the cells do run, unless --no-run is given)")
 	c.Flags().StringArrayVarP(&values, "parameter", "p", nil,
-		"NAME=VALUE: give a variable another value: a number, true, a list such as []int{1,2}; all else is a string")
+		"NAME=VALUE: give a variable another value: a number, true, a duration such as 3s, a list such as "+
+			"[]int{1,2}; all else is a string")
 	c.Flags().StringArrayVarP(&strs, "raw-parameter", "r", nil,
 		"NAME=VALUE: the same, and the value is a string whatever it looks like")
 	c.Flags().BoolVar(&allowErrors, "allow-errors", false, "go on after a cell that fails")

@@ -64,3 +64,11 @@ func DidYouMean(name string, known []string) string {
 	}
 	return ", did you mean " + strings.Join(names, " or ") + "?"
 }
+
+// InBrackets is " (did you mean …?)" for a name that is close to some of the known ones, else "".
+func InBrackets(name string, known []string) string {
+	if near := Names(name, known, 3); len(near) > 0 {
+		return " (did you mean " + strings.Join(near, " or ") + "?)"
+	}
+	return ""
+}

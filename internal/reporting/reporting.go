@@ -1,4 +1,5 @@
-// Package reporting has what `loupe report` asks of loupe-worker, which has the library that the command does not link.
+// Package reporting has what `loupe report` asks of loupe-worker, which has the library that the command does not link,
+// and the form of the JSON that comes of it.
 package reporting
 
 import "time"
@@ -18,6 +19,7 @@ const (
 // Request says which report is to be made.
 type Request struct {
 	Model, Data string
+	Training    string // images that the network was trained on; "" for none
 	Output      string // ends in .html
 	Budget      time.Duration
 	Seed        uint64

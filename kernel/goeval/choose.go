@@ -7,6 +7,13 @@ import (
 	"go/types"
 	"reflect"
 	"strings"
+
+	"github.com/loupeml/loupe/kernel/goeval/check"
+	"github.com/loupeml/loupe/kernel/goeval/constants"
+	"github.com/loupeml/loupe/kernel/goeval/gotypes"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/lower"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // tierChoice is which tier a cell took, and why.
@@ -28,7 +35,7 @@ func (c tierChoice) String() string {
 // choose decides which tier a cell takes. The interpreted subset is what this file allows, and nothing else: statements
 // over values of compiled types, in the forms in which the interpreter has been seen to give what the compiled code
 // gives.
-func (r *run) choose(c *checked) tierChoice {
+func (r *run) choose(c *check.Checked) tierChoice {
 	force := r.force
 	if force == "" && r.engine != "auto" {
 		force = r.engine
@@ -39,7 +46,7 @@ func (r *run) choose(c *checked) tierChoice {
 	if r.interp.busy {
 		return tierChoice{reason: "another cell is being interpreted"}
 	}
-	s := &subset{run: r, checked: c}
+	s := &subset{run: r, Checked: c}
 	why := s.reason()
 	switch {
 	case why == "":
@@ -53,42 +60,42 @@ func (r *run) choose(c *checked) tierChoice {
 // subset looks for what the interpreter is not trusted with.
 type subset struct {
 	*run
-	*checked
+	*check.Checked
 	why string
-	at  *item
+	at  *syntax.Item
 }
 
 // reason returns why a cell has to be compiled; "" where it need not be.
 func (s *subset) reason() string {
-	if len(s.moved) > 0 {
+	if len(s.Moved) > 0 {
 		return "variables get types with other methods"
 	}
-	for _, it := range s.items {
+	for _, it := range s.Items {
 		s.at = it
-		switch it.kind {
-		case importItem:
-		case varItem:
-			if len(it.embeds) > 0 {
-				s.no(it.decl, "files are embedded")
+		switch it.Kind {
+		case syntax.ImportItem:
+		case syntax.VarItem:
+			if len(it.Embeds) > 0 {
+				s.no(it.Decl, "files are embedded")
 			}
-			ast.Inspect(it.decl, s.visit)
-		case stmtItem:
-			ast.Inspect(it.stmt, s.visit)
-		case funcItem:
+			ast.Inspect(it.Decl, s.visit)
+		case syntax.StmtItem:
+			ast.Inspect(it.Stmt, s.visit)
+		case syntax.FuncItem:
 			s.function(it)
 		default:
-			s.no(it.decl, "it declares a "+declared(it))
+			s.no(it.Decl, "it declares a "+declared(it))
 		}
 		if s.why != "" {
 			return s.why
 		}
 	}
-	if len(s.funcs) > 0 && s.hasStatements() {
+	if len(s.Funcs) > 0 && s.hasStatements() {
 		return "it declares functions and has statements"
 	}
-	for _, v := range s.variables {
-		if _, ok := s.reflectType(v.object.Type()); !ok {
-			return "the type of " + v.name + " is known to the compiler only"
+	for _, v := range s.Variables {
+		if _, ok := s.reflectType(v.Object.Type()); !ok {
+			return "the type of " + v.Name + " is known to the compiler only"
 		}
 	}
 	return ""
@@ -96,9 +103,9 @@ func (s *subset) reason() string {
 
 // function allows a function of plain parameters and results whose body the interpreter takes. It is compiled as well,
 // in the background, and runs compiled from then on.
-func (s *subset) function(it *item) {
-	d := it.decl.(*ast.FuncDecl)
-	signature := s.info.Defs[d.Name].Type().(*types.Signature)
+func (s *subset) function(it *syntax.Item) {
+	d := it.Decl.(*ast.FuncDecl)
+	signature := s.Info.Defs[d.Name].Type().(*types.Signature)
 	if _, ok := s.funcType(signature); !ok || signature.Variadic() {
 		s.no(d, "it declares a function of types that only the compiler knows")
 		return
@@ -113,12 +120,12 @@ func (s *subset) function(it *item) {
 }
 
 func (s *subset) hasStatements() bool {
-	for _, it := range s.items {
-		if it.kind == stmtItem || it.kind == varItem {
+	for _, it := range s.Items {
+		if it.Kind == syntax.StmtItem || it.Kind == syntax.VarItem {
 			return true
 		}
 	}
-	return len(s.inits) > 0
+	return len(s.Inits) > 0
 }
 
 // funcType returns a function's type as the running process has it.
@@ -141,8 +148,8 @@ func (r *run) funcType(t *types.Signature) (reflect.Type, bool) {
 	return reflect.FuncOf(in, out, t.Variadic()), true
 }
 
-func declared(it *item) string {
-	switch d := it.decl.(type) {
+func declared(it *syntax.Item) string {
+	switch d := it.Decl.(type) {
 	case *ast.FuncDecl:
 		return "function"
 	case *ast.GenDecl:
@@ -155,7 +162,7 @@ func declared(it *item) string {
 
 func (s *subset) no(n ast.Node, reason string) {
 	if s.why == "" {
-		line, _ := position(s.at.text.source, s.at.offset(n.Pos()))
+		line, _ := lexical.Position(s.at.Text.Source, s.at.Offset(n.Pos()))
 		s.why = fmt.Sprintf("%s (line %d)", reason, line)
 	}
 }
@@ -215,7 +222,7 @@ func (s *subset) visit(n ast.Node) bool {
 	case *ast.SelectorExpr:
 		s.selector(x)
 		if s.why == "" {
-			if _, ok := s.info.Selections[x]; ok {
+			if _, ok := s.Info.Selections[x]; ok {
 				ast.Inspect(x.X, s.visit)
 			}
 		}
@@ -272,7 +279,7 @@ func (s *subset) elements(x *ast.CompositeLit, t types.Type) {
 }
 
 func (s *subset) typeOf(x ast.Expr) types.Type {
-	t := s.info.TypeOf(x)
+	t := s.Info.TypeOf(x)
 	if t == nil {
 		return types.Typ[types.Invalid]
 	}
@@ -281,8 +288,8 @@ func (s *subset) typeOf(x ast.Expr) types.Type {
 
 // expression allows values of types that the interpreter has.
 func (s *subset) expression(x ast.Expr) {
-	tv, ok := s.info.Types[x]
-	if isLarge(tv) {
+	tv, ok := s.Info.Types[x]
+	if constants.IsLarge(tv) {
 		s.no(x, "a constant that its type does not hold")
 	}
 	if !ok || tv.IsBuiltin() || tv.IsVoid() || tv.IsNil() {
@@ -316,25 +323,25 @@ func (s *subset) expression(x ast.Expr) {
 }
 
 func (s *subset) ident(id *ast.Ident) {
-	o := s.info.Uses[id]
+	o := s.Info.Uses[id]
 	if o == nil {
-		o = s.info.Defs[id]
+		o = s.Info.Defs[id]
 	}
 	switch o := o.(type) {
 	case nil:
 	case *types.Var:
-		if s.unused[o] && s.slots[o] == "" {
+		if s.Unused[o] && s.Slots[o] == "" {
 			s.no(id, "an unused variable")
 		}
-		if s.slots[o] == "" && o.Pkg() != nil && o.Pkg().Path() != "main" {
+		if s.Slots[o] == "" && o.Pkg() != nil && o.Pkg().Path() != "main" {
 			s.no(id, "a dot import")
 		}
 	case *types.Func:
-		if _, ok := s.musted.arity(o); ok {
+		if _, ok := s.Musted.Arity(o); ok {
 			s.must(id)
 			return
 		}
-		if s.slots[o] == "" {
+		if s.Slots[o] == "" {
 			s.no(id, "a generic function")
 		}
 	case *types.Const:
@@ -355,14 +362,14 @@ func (s *subset) ident(id *ast.Ident) {
 	default:
 		s.no(id, id.Name)
 	}
-	if _, ok := s.info.Instances[id]; ok {
+	if _, ok := s.Info.Instances[id]; ok {
 		s.no(id, "a generic function")
 	}
 }
 
 // must allows a function that stops the cell at an error, where the interpreter has the types of the values.
 func (s *subset) must(id *ast.Ident) {
-	values := s.info.Instances[id].TypeArgs
+	values := s.Info.Instances[id].TypeArgs
 	for i := range values.Len() {
 		if _, ok := s.reflectType(values.At(i)); !ok {
 			s.no(id, "the type "+values.At(i).String()+", which is known to the compiler only")
@@ -376,15 +383,15 @@ func (s *subset) isMust(x *ast.CallExpr) bool {
 	if !ok {
 		return false
 	}
-	_, ok = s.musted.arity(s.info.Uses[id])
+	_, ok = s.Musted.Arity(s.Info.Uses[id])
 	return ok
 }
 
 func (s *subset) selector(x *ast.SelectorExpr) {
 	if id, ok := x.X.(*ast.Ident); ok {
-		if p, ok := s.info.Uses[id].(*types.PkgName); ok {
+		if p, ok := s.Info.Uses[id].(*types.PkgName); ok {
 			path := p.Imported().Path()
-			if replacements[path+"."+x.Sel.Name] || path == "os" && x.Sel.Name == "Stdin" {
+			if lower.IsReplaced(path+"."+x.Sel.Name) || path == "os" && x.Sel.Name == "Stdin" {
 				s.no(x, path+"."+x.Sel.Name)
 				return
 			}
@@ -396,10 +403,10 @@ func (s *subset) selector(x *ast.SelectorExpr) {
 				s.no(x, path+"."+x.Sel.Name+", which the interpreter does not have")
 				return
 			}
-			if _, generic := s.info.Instances[x.Sel]; generic {
+			if _, generic := s.Info.Instances[x.Sel]; generic {
 				s.no(x, "a generic function")
 			}
-			if o := s.info.Uses[x.Sel]; o != nil {
+			if o := s.Info.Uses[x.Sel]; o != nil {
 				switch o.(type) {
 				case *types.TypeName:
 					s.no(x, "a type of a package")
@@ -410,7 +417,7 @@ func (s *subset) selector(x *ast.SelectorExpr) {
 			return
 		}
 	}
-	selection := s.info.Selections[x]
+	selection := s.Info.Selections[x]
 	if selection == nil {
 		s.no(x, "a selector")
 		return
@@ -434,12 +441,12 @@ var where = map[string]bool{"runtime": true, "runtime/debug": true, "runtime/ppr
 	"log/slog": true, "testing": true}
 
 func (s *subset) call(x *ast.CallExpr) {
-	tv := s.info.Types[x.Fun]
+	tv := s.Info.Types[x.Fun]
 	if tv.IsType() {
 		from, ok1 := s.typeOf(x.Args[0]).(*types.Basic)
 		to, ok2 := tv.Type.(*types.Basic)
 		if !ok1 || !ok2 || from.Info()&types.IsNumeric == 0 || to.Info()&types.IsNumeric == 0 ||
-			s.info.Types[x.Args[0]].Value != nil {
+			s.Info.Types[x.Args[0]].Value != nil {
 			s.no(x, "a conversion")
 		}
 		return
@@ -457,7 +464,7 @@ func (s *subset) call(x *ast.CallExpr) {
 		if _, ok := s.typeOf(arg).(*types.Signature); ok {
 			s.no(arg, "a function as a value")
 		}
-		if _, ok := s.info.TypeOf(arg).(*types.Tuple); ok && !s.isMust(x) {
+		if _, ok := s.Info.TypeOf(arg).(*types.Tuple); ok && !s.isMust(x) {
 			s.no(arg, "a call with another's results")
 		}
 	}
@@ -469,11 +476,11 @@ func (s *subset) binary(x *ast.BinaryExpr) {
 	case token.REM:
 	case token.EQL, token.NEQ:
 		for _, e := range []ast.Expr{x.X, x.Y} {
-			if tv := s.info.Types[e]; !tv.IsNil() {
+			if tv := s.Info.Types[e]; !tv.IsNil() {
 				switch t := tv.Type.Underlying().(type) {
 				case *types.Basic, *types.Pointer, *types.Slice, *types.Map:
 				case *types.Interface:
-					if !s.info.Types[x.X].IsNil() && !s.info.Types[x.Y].IsNil() {
+					if !s.Info.Types[x.X].IsNil() && !s.Info.Types[x.Y].IsNil() {
 						s.no(x, "a comparison of interfaces")
 					}
 				default:
@@ -492,7 +499,7 @@ func (r *run) reflectType(t types.Type) (reflect.Type, bool) {
 	case *types.Alias:
 		return r.reflectType(types.Unalias(t))
 	case *types.Basic:
-		rt, ok := basicTypes[t.Kind()]
+		rt, ok := gotypes.Basic[t.Kind()]
 		return rt, ok
 	case *types.Named:
 		if t.TypeArgs().Len() > 0 || t.TypeParams().Len() > 0 {
@@ -502,7 +509,7 @@ func (r *run) reflectType(t types.Type) (reflect.Type, bool) {
 		if o.Pkg() == nil {
 			return reflect.TypeFor[error](), o.Name() == "error"
 		}
-		if u := r.ns.homes[o.Pkg()]; u != nil {
+		if u := r.ns.Homes[o.Pkg()]; u != nil {
 			return r.interp.cellType(u, o.Name())
 		}
 		v, ok := r.interp.exports[o.Pkg().Path()][o.Name()]
@@ -548,14 +555,4 @@ func (r *run) reflectType(t types.Type) (reflect.Type, bool) {
 		}
 	}
 	return nil, false
-}
-
-var basicTypes = map[types.BasicKind]reflect.Type{
-	types.Bool: reflect.TypeFor[bool](), types.String: reflect.TypeFor[string](),
-	types.Int: reflect.TypeFor[int](), types.Int8: reflect.TypeFor[int8](), types.Int16: reflect.TypeFor[int16](),
-	types.Int32: reflect.TypeFor[int32](), types.Int64: reflect.TypeFor[int64](),
-	types.Uint: reflect.TypeFor[uint](), types.Uint8: reflect.TypeFor[uint8](), types.Uint16: reflect.TypeFor[uint16](),
-	types.Uint32: reflect.TypeFor[uint32](), types.Uint64: reflect.TypeFor[uint64](),
-	types.Uintptr: reflect.TypeFor[uintptr](),
-	types.Float32: reflect.TypeFor[float32](), types.Float64: reflect.TypeFor[float64](),
 }

@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/assist"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
@@ -186,12 +188,12 @@ func TestCompletionOrder(t *testing.T) {
 		// In strings.
 		{`pm["|`, "one two"},
 		{`pm["t|"]`, "two"},
-		{`os.Open("complete_t|")`, "complete_test.go complete_text.go"},
+		{`os.Open("inprogress_|")`, "inprogress_linux.go inprogress_other.go"},
 		{"import \"net/htt|\"", "net/http"},
 		{"import (\n\tweb \"net/htt|", "net/http"},
 		{"%cd ..|", "../"},
 		{"%cd ../goe|", "goeval/"},
-		{"%run complete_t|", "complete_test.go complete_text.go"},
+		{"%run inprogress_|", "inprogress_linux.go inprogress_other.go"},
 		{"%rm coun|", "count"},
 		{"%mod u|", "use"},
 		{"!echo $tit|", "title"},
@@ -244,7 +246,7 @@ func TestCompletionOfWhatCellsGave(t *testing.T) {
 			t.Errorf("%q: %v", cell, names)
 		}
 	}
-	if names, _ := completed(t, in, "|"); slices.ContainsFunc(names, isPast) {
+	if names, _ := completed(t, in, "|"); slices.ContainsFunc(names, namespace.IsPast) {
 		t.Errorf("names of the check are offered: %v", names)
 	}
 }
@@ -290,8 +292,8 @@ func TestCompletionKinds(t *testing.T) {
 // What a string is for is told to who knows the names.
 func TestStringPlaces(t *testing.T) {
 	in := withParts(t)
-	var told StringPlace
-	in.options.Strings = func(in StringPlace) ([]engine.Match, bool) {
+	var told assist.StringPlace
+	in.options.Strings = func(in assist.StringPlace) ([]engine.Match, bool) {
 		told = in
 		return []engine.Match{{Text: "this/one", Type: "name"}, {Text: "that", Type: "name"}}, true
 	}
@@ -305,7 +307,7 @@ func TestStringPlaces(t *testing.T) {
 		"x := strings.NewReader(\"a\")\nx.Reset(\"th|": "strings Reader Reset s",
 		"!loupe fetch th|":                             "[loupe fetch]",
 	} {
-		told = StringPlace{}
+		told = assist.StringPlace{}
 		names, _ := completed(t, in, cell)
 		got := fmt.Sprint(told.Package, " ", told.Type, " ", told.Function, " ", told.Name)
 		switch {

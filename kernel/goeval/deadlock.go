@@ -7,6 +7,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/loupeml/loupe/kernel/goeval/check"
+	"github.com/loupeml/loupe/kernel/goeval/lower"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // In a program the runtime notices when all goroutines wait for each other. In a notebook it cannot: the kernel's own
@@ -40,31 +44,31 @@ var quietMembers = map[string]bool{
 
 // noteQuiet notes whether nothing outside of a cell can wake what it uses. A name that a cell which is not quiet uses
 // or defines is not quiet from then on, until it is defined anew.
-func (e *Evaluator) noteQuiet(c *checked) {
-	c.quiet = true
+func (e *Evaluator) noteQuiet(c *check.Checked) {
+	c.Quiet = true
 	used, defined := map[string]bool{}, map[string]bool{}
-	for id, o := range c.info.Uses {
-		if c.quiet && !isQuiet(o) {
-			c.quiet = false
+	for id, o := range c.Info.Uses {
+		if c.Quiet && !isQuiet(o) {
+			c.Quiet = false
 		}
-		if e.ns.bindings[id.Name] != nil {
+		if e.ns.Bindings[id.Name] != nil {
 			used[id.Name] = true
 		}
 	}
-	for id, o := range c.info.Defs {
+	for id, o := range c.Info.Defs {
 		if o != nil {
 			defined[id.Name] = true
 		}
 	}
 	for name := range used {
 		if e.woken[name] {
-			c.quiet = false
+			c.Quiet = false
 		}
 	}
 	for name := range defined {
 		delete(e.woken, name)
 	}
-	if !c.quiet {
+	if !c.Quiet {
 		for name := range used {
 			e.woken[name] = true
 		}
@@ -140,9 +144,9 @@ func (r *run) deadlock(id uintptr) (at []frame, found bool) {
 		if own {
 			found = true
 			for _, m := range placeInStack.FindAllStringSubmatch(block, -1) {
-				if number, ok := cellNumber(m[2]); ok {
+				if number, ok := syntax.CellNumber(m[2]); ok {
 					line, _ := strconv.Atoi(m[3])
-					at = append(at, frame{number: number, line: line, function: functionName(m[1])})
+					at = append(at, frame{number: number, line: line, function: lower.FunctionName(m[1])})
 				}
 			}
 		}

@@ -9,35 +9,19 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/kernel/cell"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
 )
-
-// sortName is what Go calls the sort of thing that a name stands for.
-func (b *binding) sortName() string {
-	switch b.sort {
-	case isVar:
-		return "var"
-	case isFunc:
-		return "func"
-	case isEmpty:
-		return "import"
-	}
-	switch typeText(b) {
-	case "const", "type":
-		return typeText(b)
-	}
-	return "func" // a generic one
-}
 
 // list tells what cells have defined, sorted by what it is.
 func (r *run) list(string) (string, error) {
 	names := map[string][]string{}
-	for _, name := range r.ns.names() {
-		if b := r.ns.bindings[name]; b.sort != isEmpty {
-			names[b.sortName()] = append(names[b.sortName()], name)
-		}
+	for _, name := range r.ns.Names() {
+		b := r.ns.Bindings[name]
+		names[b.SortName()] = append(names[b.SortName()], name)
 	}
-	names["import"] = slices.Sorted(maps.Keys(r.ns.imports))
+	names["import"] = slices.Sorted(maps.Keys(r.ns.Imports))
 	var out strings.Builder
 	w := tabwriter.NewWriter(&out, 0, 0, 3, ' ', 0)
 	for _, sort := range []string{"import", "const", "type", "var", "func"} {
@@ -63,23 +47,23 @@ func (r *run) remove(args string) (string, error) {
 	}
 	var says []string
 	for _, name := range list {
-		b := r.ns.bindings[name]
-		_, imported := r.ns.imports[name]
+		b := r.ns.Bindings[name]
+		_, imported := r.ns.Imports[name]
 		switch {
-		case b != nil && b.sort != isEmpty:
-			says = append(says, fmt.Sprintf(". removed %s %s", b.sortName(), name))
-			if p := cell.Find(b.slot); b.sort == isVar && p != nil {
+		case b != nil:
+			says = append(says, fmt.Sprintf(". removed %s %s", b.SortName(), name))
+			if p := cell.Find(b.Slot); b.Sort == namespace.Var && p != nil {
 				reflect.ValueOf(p).Elem().SetZero()
 			}
 		case imported:
 			says = append(says, ". removed import "+name)
-			delete(r.ns.imports, name)
+			delete(r.ns.Imports, name)
 		default:
 			// A notebook that is run again may have got rid of it before.
-			fmt.Fprintf(os.Stderr, "there is no %s to be forgotten%s\n", name, didYouMean(name, r.ns.names()))
+			fmt.Fprintf(os.Stderr, "there is no %s to be forgotten%s\n", name, nearest.InBrackets(name, r.ns.Names()))
 			continue
 		}
-		delete(r.ns.bindings, name)
+		delete(r.ns.Bindings, name)
 		delete(r.groups, name)
 	}
 	return strings.Join(says, "\n"), nil

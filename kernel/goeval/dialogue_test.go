@@ -14,6 +14,7 @@ import (
 
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/must"
 	"github.com/loupeml/loupe/kernel/toolchain"
 	"github.com/loupeml/loupe/lib/assets"
 	"github.com/loupeml/loupe/lib/mime"
@@ -312,7 +313,7 @@ func TestComplete(t *testing.T) {
 		{"x := 1\n!ls -l ../goe", "goeval/", ""},
 		{"%time wid", "width", ""},
 		{"!ls\n%who\nwid", "widen", ""},
-		{`os.Open("split_`, "split_test.go", ""},
+		{`os.Open("renew_`, "renew_test.go", ""},
 		{`len("a\"b") + wid`, "width", ""},
 		{`import "text/tab`, "text/tabwriter", ""},
 		{"import (\n\tstr \"strings\"\n\ttw \"text/tab", "text/tabwriter", ""},
@@ -340,7 +341,7 @@ func TestComplete(t *testing.T) {
 		"width": "width int\n3",
 		"strings.ToUpper": "func strings.ToUpper(s string) string\n\nToUpper returns s with all Unicode letters mapped to " +
 			"their upper case.",
-		"must":   "func must[T any](value T, err error) T\n\n" + mustDoc,
+		"must":   "func must[T any](value T, err error) T\n\n" + must.Doc,
 		"widen(": "func widen(n int) int\nargument 1: n int\n\nfunc widen(n int) int { return n }",
 		"b.Len": "func (*strings.Builder).Len() int\n\nLen returns the number of accumulated bytes; b.Len() == " +
 			"len(b.String()).",

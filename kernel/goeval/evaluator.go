@@ -1,8 +1,8 @@
 // Package goeval evaluates Go cells one after another in one namespace, at two speeds.
 //
-// A cell is taken apart into its imports, declarations and statements (split.go), checked with go/types against all
-// that earlier cells have defined (check.go, namespace.go), given to one of two tiers (choose.go), rewritten for it
-// (lower.go), and run: compiled and loaded as a plugin (compile.go), or interpreted by yaegi (interpret.go). Both tiers
+// A cell is taken apart into its imports, declarations and statements (package syntax), checked with go/types against
+// all that earlier cells have defined (check, namespace), given to one of two tiers (choose.go), rewritten for it
+// (lower), and run: compiled and loaded as a plugin (toolchain), or interpreted by yaegi (interpret.go). Both tiers
 // work on the same variables, which live in slots (package cell).
 package goeval
 
@@ -18,7 +18,6 @@ import (
 	"io"
 	"maps"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -27,6 +26,16 @@ import (
 
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/assist"
+	"github.com/loupeml/loupe/kernel/goeval/check"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/lower"
+	"github.com/loupeml/loupe/kernel/goeval/modules"
+	"github.com/loupeml/loupe/kernel/goeval/must"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
+	"github.com/loupeml/loupe/kernel/goeval/outputs"
+	"github.com/loupeml/loupe/kernel/goeval/peek"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 	"github.com/loupeml/loupe/kernel/toolchain"
 	"github.com/loupeml/loupe/lib/mime"
 )
@@ -55,7 +64,7 @@ type Options struct {
 	Present func(v any) mime.Bundle
 	// Strings offers the names that may stand in a string; only says that nothing else is right there, not even the name
 	// of a file. It may be nil.
-	Strings func(in StringPlace) (names []engine.Match, only bool)
+	Strings func(in assist.StringPlace) (names []engine.Match, only bool)
 	// Describe is Present's text alone.
 	Describe func(v any) string
 }
@@ -67,62 +76,61 @@ type Evaluator struct {
 
 	options  Options
 	importer *lockedImporter
-	checker  *checker
+	checker  *check.Checker
 	packages map[string][]string // package name to import paths
 
 	running int // cells whose code runs
 
 	fset   *token.FileSet
-	ns     *namespace
-	texts  map[int]*text
+	ns     *namespace.Namespace
+	texts  map[int]*syntax.Text
 	tier   tierChoice // of the last cell
 	engine string     // set by %engine: "auto", "go", "yaegi"
 
-	past   past
-	groups map[string]*group // the source of each declaration, by name
-	interp *interpreter
+	outputs *outputs.Outputs
+	groups  map[string]*check.Group // the source of each declaration, by name
+	interp  *interpreter
 
-	owners map[string]*checked // who has given a slot's function its body; guarded by swap
+	owners map[string]*check.Checked // who has given a slot's function its body; guarded by swap
 	swap   sync.Mutex
 	behind sync.WaitGroup // compilations in the background
 
-	loads loads
-	work  *workspace // nil until a module is added
-	renewals
-	source     string              // the folder of the module that the worker was built from
-	noAutoget  bool                // by %noautoget
-	importable map[string][]string // import paths by package name, of what could be added; nil until it is asked for
-	flags      []string            // by %goflags
+	loads     loads
+	modules   *modules.Modules
+	noAutoget bool     // by %noautoget
+	flags     []string // by %goflags
 
 	woken map[string]bool // names that something outside of the cells may wake: see noteQuiet
 	units sync.Map        // whether a cell's package is quiet, by its path
 
-	parsed   map[string]*sources // by import path
-	sources  bool                // Inspect is asked for sources too
-	examples bool                // and for examples
-	files    int                 // how many files' cells have run, whose texts have negative numbers
-	lastDir  string              // before the last %cd
+	sources *assist.Sources
+	files   int    // how many files' cells have run, whose texts have negative numbers
+	lastDir string // before the last %cd
 }
 
 // New returns an evaluator with no names defined.
 func New(options Options) *Evaluator {
-	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: newNamespace(),
-		texts: map[int]*text{}, groups: map[string]*group{}, parsed: map[string]*sources{}, owners: map[string]*checked{},
-		woken: map[string]bool{}, engine: "auto", past: past{given: map[int]*given{}}}
-	e.importer = &lockedImporter{path: e.path, importer: importer.ForCompiler(token.NewFileSet(), "gc",
+	e := &Evaluator{options: options, fset: token.NewFileSet(), packages: map[string][]string{}, ns: namespace.New(),
+		texts: map[int]*syntax.Text{}, groups: map[string]*check.Group{},
+		sources: assist.NewSources(options.Toolchain.SourceDir),
+		owners:  map[string]*check.Checked{},
+		woken:   map[string]bool{}, engine: "auto", outputs: outputs.New()}
+	e.importer = &lockedImporter{importer: importer.ForCompiler(token.NewFileSet(), "gc",
 		options.Toolchain.Export)}
+	e.modules = modules.New(options.Toolchain, options.Linked, e.importer, e.packagesChanged)
+	e.importer.path = e.modules.Path
 	e.interp = newInterpreter(options)
 	e.learnPackages()
-	e.checker = &checker{
-		importer: e.importer,
-		resolve:  e.resolve,
-		homesOf:  e.homesOf,
-		cgo:      e.cgo,
-		faultsOf: e.faultsOf,
-		known: func() []string {
-			return append(slices.Collect(maps.Keys(e.packages)), append(types.Universe.Names(), mustName)...)
+	e.checker = &check.Checker{
+		Importer: e.importer,
+		Resolve:  e.resolve,
+		HomesOf:  e.homesOf,
+		Cgo:      e.cgo,
+		FaultsOf: e.faultsOf,
+		Known: func() []string {
+			return append(slices.Collect(maps.Keys(e.packages)), append(types.Universe.Names(), must.Name)...)
 		},
-		musts: newMusts(),
+		Musts: must.New(),
 	}
 	return e
 }
@@ -131,13 +139,13 @@ func New(options Options) *Evaluator {
 func (e *Evaluator) learnPackages() {
 	clear(e.packages)
 	for p, name := range e.options.Toolchain.Packages() {
-		if strings.HasPrefix(p, renewedModule) {
+		if modules.IsCopy(p) {
 			continue // it comes by the path of what it is a copy of
 		}
 		e.packages[name] = append(e.packages[name], p)
 	}
 	for name, paths := range e.packages {
-		slices.SortFunc(paths, nearer)
+		slices.SortFunc(paths, modules.Nearer)
 		if p := e.options.Prefer[name]; p != "" {
 			e.packages[name] = append([]string{p}, slices.DeleteFunc(paths, func(q string) bool { return p == q })...)
 		}
@@ -146,7 +154,7 @@ func (e *Evaluator) learnPackages() {
 
 // resolve chooses among the packages of a name: the one that has most of what is used of it. now, where it is not
 // empty, is the one that the name stands for already, which stays unless another one has more.
-func (e *Evaluator) resolve(name, now string, uses []use) string {
+func (e *Evaluator) resolve(name, now string, uses []check.Use) string {
 	paths := e.packages[name]
 	if now != "" {
 		paths = append([]string{now}, slices.DeleteFunc(slices.Clone(paths), func(p string) bool { return p == now })...)
@@ -159,12 +167,12 @@ func (e *Evaluator) resolve(name, now string, uses []use) string {
 		}
 		has := 0
 		for _, u := range uses {
-			if u.of(p) {
+			if u.Of(p) {
 				has++
 			}
 		}
 		if has > most {
-			best, most = e.path(path), has
+			best, most = e.modules.Path(path), has
 		}
 	}
 	return best
@@ -176,26 +184,11 @@ func (e *Evaluator) homesOf(name, member string) (paths []string) {
 		return e.packages[name]
 	}
 	for _, path := range e.packages[name] {
-		if p, err := e.importer.Import(path); err == nil && (use{name: member, arguments: -1}).of(p) {
+		if p, err := e.importer.Import(path); err == nil && (check.Use{Name: member, Arguments: -1}).Of(p) {
 			paths = append(paths, path)
 		}
 	}
 	return paths
-}
-
-// nearer puts, of import paths of packages of one name, the standard library's before others, and the shorter before
-// the longer.
-func nearer(a, b string) int {
-	if x, y := strings.Contains(a, "."), strings.Contains(b, "."); x != y {
-		if x {
-			return 1
-		}
-		return -1
-	}
-	if len(a) != len(b) {
-		return len(a) - len(b)
-	}
-	return strings.Compare(a, b)
 }
 
 // lockedImporter words what cannot be imported, and lets packages be imported ahead by another goroutine.
@@ -214,15 +207,55 @@ func (l *lockedImporter) Import(path string) (*types.Package, error) {
 	p, err := l.importer.Import(l.path(path))
 	if err != nil && strings.Contains(strings.Split(path, "/")[0], ".") {
 		err = fmt.Errorf("package %s is not in this notebook's modules: %%mod get %s@VERSION lets cells import it", path,
-			moduleOf(path))
+			modules.ModuleOf(path))
 	}
 	return p, err
 }
 
-// moduleOf guesses the module of a package from its import path.
-func moduleOf(path string) string {
-	parts := strings.Split(path, "/")
-	return strings.Join(parts[:min(len(parts), 3)], "/")
+// packagesChanged takes note of packages that cells can import now.
+func (e *Evaluator) packagesChanged() {
+	for name, path := range e.ns.Imports {
+		e.ns.Imports[name] = e.modules.Renewed(path)
+	}
+	for i, path := range e.ns.Dotted {
+		e.ns.Dotted[i] = e.modules.Renewed(path)
+	}
+	e.learnPackages()
+}
+
+// autoget lets the cell import what it does and what no module of the notebook has, unless %noautoget has been said.
+func (r *run) autoget(items []*syntax.Item) error {
+	if r.noAutoget {
+		return nil
+	}
+	return r.modules.GetFor(r.ctx, items)
+}
+
+// autofind lets the cell use, without importing it, a package that loupe has been built with and does not use itself,
+// unless %noautoget has been said.
+func (r *run) autofind(items []*syntax.Item) {
+	if !r.noAutoget {
+		r.modules.FindFor(r.ctx, items, func(name string) bool {
+			return r.ns.Bindings[name] != nil || r.ns.Imports[name] != "" || len(r.packages[name]) > 0
+		})
+	}
+}
+
+// Close removes what the evaluator has put on disk.
+func (e *Evaluator) Close() error { return e.modules.Close() }
+
+// inModule runs a command of the shell in the folder of the module of what the user has got, as GoNB's !* does. Cells
+// can import what it adds to go.mod, and what a go.work that it makes uses.
+func (r *run) inModule(line string) engine.Result {
+	var result engine.Result
+	err := r.modules.InFolder(r.ctx, func(dir string) bool {
+		result = r.shellIn(dir, line)
+		return result.Failure == nil
+	})
+	if err != nil {
+		return magicFailure(err)
+	}
+	return result
 }
 
 // Preload imports packages, so that the first cell that uses them does not wait.
@@ -236,13 +269,13 @@ func (e *Evaluator) Preload(paths ...string) {
 func (e *Evaluator) Names() []string {
 	e.turn.Lock()
 	defer e.turn.Unlock()
-	return e.ns.names()
+	return e.ns.Names()
 }
 
 // Eval runs a cell. When ctx is cancelled it returns once the code has stopped, or is known to wait for what does not
 // come.
 func (e *Evaluator) Eval(ctx context.Context, c engine.Cell) engine.Result {
-	t := &text{number: c.Number, source: c.Source}
+	t := &syntax.Text{Number: c.Number, Source: c.Source}
 	e.turn.Lock()
 	defer e.turn.Unlock()
 	e.texts[c.Number] = t
@@ -256,7 +289,7 @@ func (e *Evaluator) Eval(ctx context.Context, c engine.Cell) engine.Result {
 func (e *Evaluator) Call(ctx context.Context, f func()) *engine.Failure {
 	e.turn.Lock()
 	defer e.turn.Unlock()
-	r := &run{Evaluator: e, ctx: ctx, text: &text{}, begun: &cell.Run{Context: ctx}}
+	r := &run{Evaluator: e, ctx: ctx, text: &syntax.Text{}, begun: &cell.Run{Context: ctx}}
 	r.begun.Begin()
 	defer r.end()
 	if !e.interp.busy {
@@ -269,7 +302,7 @@ func (e *Evaluator) Call(ctx context.Context, f func()) *engine.Failure {
 type run struct {
 	*Evaluator
 	ctx   context.Context
-	text  *text
+	text  *syntax.Text
 	begun *cell.Run
 	force string // the tier that the cell asks for
 	asks  asking // how the next command of the shell gets its standard input
@@ -280,17 +313,17 @@ type run struct {
 
 // eval takes the cell through the stages.
 func (r *run) eval() engine.Result {
-	if isProgram(r.text.source) {
+	if lexical.IsProgram(r.text.Source) {
 		return r.program(r.fset)
 	}
-	r.text.source = blankPackageClause(r.text.source)
-	r.text.past = r.withPast(r.text.source)
-	items, bad := split(r.fset, r.text)
+	r.text.Source = lexical.BlankPackageClause(r.text.Source)
+	r.text.Past = outputs.Named(r.text.Source, r.ns)
+	items, bad := syntax.Split(r.fset, r.text)
 	if bad != nil {
-		return failed(r.compileFailure([]fault{{r.text, bad.offset, bad.message}}))
+		return failed(r.compileFailure([]syntax.Fault{{Text: r.text, Offset: bad.Offset, Message: bad.Message}}))
 	}
-	if wrong := r.findPast(items); wrong != nil {
-		return failed(r.compileFailure([]fault{*wrong}))
+	if wrong := r.outputs.Find(items, r.ns, r.earlierSource); wrong != nil {
+		return failed(r.compileFailure([]syntax.Fault{*wrong}))
 	}
 	if len(items) == 0 {
 		return engine.Result{}
@@ -298,12 +331,12 @@ func (r *run) eval() engine.Result {
 	if err := r.autoget(items); err != nil {
 		return magicFailure(err)
 	}
-	if faults := r.embeddings(items); len(faults) > 0 {
+	if faults := syntax.FindEmbedded(r.text, items); len(faults) > 0 {
 		return failed(r.compileFailure(faults))
 	}
-	items = inAnyOrder(items)
+	items = syntax.InAnyOrder(items)
 	r.autofind(items)
-	checked, faults := r.checkWithEarlier(items)
+	checked, faults := r.checker.Cell(r.fset, items, r.ns, r.groups)
 	if len(faults) > 0 {
 		return failed(r.compileFailure(faults))
 	}
@@ -311,7 +344,7 @@ func (r *run) eval() engine.Result {
 		return engine.Result{} // all of it is as it was
 	}
 	r.noteQuiet(checked)
-	r.quiet = checked.quiet
+	r.quiet = checked.Quiet
 	choice := r.choose(checked)
 	r.tier = choice
 	if choice.interpreted {
@@ -320,39 +353,37 @@ func (r *run) eval() engine.Result {
 	return r.compile(checked, false)
 }
 
+// earlierSource is the source of an earlier cell, nil where there is none of a number.
+func (r *run) earlierSource(number int) *string {
+	t := r.texts[number]
+	if t == nil || number < 1 || t == r.text {
+		return nil
+	}
+	return &t.Source
+}
+
 // program runs a cell that is a whole file.
 func (r *run) program(fset *token.FileSet) engine.Result {
-	if len(r.instead) > 0 {
-		r.text.source = string(withImports([]byte(r.text.source), r.instead))
-	}
-	items, faults := programItems(fset, r.text)
+	r.text.Source = r.modules.OfProgram(r.text.Source)
+	items, faults := syntax.SplitProgram(fset, r.text)
 	if len(faults) > 0 {
 		return failed(r.compileFailure(faults))
 	}
-	if faults := r.embeddings(items); len(faults) > 0 {
+	if faults := syntax.FindEmbedded(r.text, items); len(faults) > 0 {
 		return failed(r.compileFailure(faults))
 	}
-	checked, faults := r.checker.checkProgram(fset, items, r.ns)
+	checked, faults := r.checker.Program(fset, items, r.ns)
 	if len(faults) > 0 {
 		return failed(r.compileFailure(faults))
 	}
 	r.noteQuiet(checked)
-	r.quiet = checked.quiet
+	r.quiet = checked.Quiet
 	r.tier = tierChoice{reason: "a program is compiled as it stands"}
 	return r.compile(checked, true)
 }
 
-// blankPackageClause blanks a leading package clause: the cell's declarations are the notebook's.
-func blankPackageClause(source string) string {
-	lexemes, bad := scan(source)
-	if bad != nil || len(lexemes) < 2 || lexemes[0].tok != token.PACKAGE {
-		return source
-	}
-	return source[:lexemes[0].offset] + strings.Repeat(" ", lexemes[1].end-lexemes[0].offset) + source[lexemes[1].end:]
-}
-
 // compile compiles, loads and runs a checked cell.
-func (r *run) compile(c *checked, program bool) engine.Result {
+func (r *run) compile(c *check.Checked, program bool) engine.Result {
 	l, u := r.unit(c, program)
 	main := cell.Main(u.Path)
 	if main == nil {
@@ -371,10 +402,10 @@ func (r *run) compile(c *checked, program bool) engine.Result {
 			return failed(&engine.Failure{Name: "CompileError", Message: "the compiled cell did not register itself"})
 		}
 	}
-	l.commit()
+	l.Commit()
 	before := r.ns
-	r.ns = c.after
-	maps.Copy(r.groups, c.groups)
+	r.ns = c.After
+	maps.Copy(r.groups, c.Groups)
 	r.own(c)
 	r.begun.SetStep(0)
 	if !r.interp.busy {
@@ -388,25 +419,24 @@ func (r *run) compile(c *checked, program bool) engine.Result {
 }
 
 // unit lowers a checked cell to the package that is compiled.
-func (r *run) unit(c *checked, program bool) (*lowering, toolchain.Unit) {
-	u := &unit{number: r.text.number}
-	l := lower(c, u, program, true)
-	files := l.source()
-	u.path = "cells/" + r.unitName(files)
-	r.units.Store(u.path, c.quiet)
+func (r *run) unit(c *check.Checked, program bool) (*lower.Lowering, toolchain.Unit) {
+	u := &namespace.Unit{Number: r.text.Number}
+	l := lower.Lower(c, u, program, true)
+	files := l.Source()
+	u.Path = "cells/" + r.unitName(files)
+	r.units.Store(u.Path, c.Quiet)
 	for name := range files {
-		files[name] = []byte(strings.ReplaceAll(string(files[name]), placeholder, u.path))
+		files[name] = []byte(strings.ReplaceAll(string(files[name]), lower.Placeholder, u.Path))
 	}
-	return l, toolchain.Unit{Path: u.path, Files: files, Imports: append([]string{cellPackage}, l.importPaths()...),
-		Cgo: c.cgo, Embed: c.allEmbedded()}
+	return l, toolchain.Unit{Path: u.Path, Files: files, Imports: l.ImportPaths(), Cgo: c.Cgo, Embed: c.AllEmbedded()}
 }
 
 // own notes that the functions of a cell have their bodies from it.
-func (r *run) own(c *checked) {
+func (r *run) own(c *check.Checked) {
 	r.swap.Lock()
 	defer r.swap.Unlock()
-	for o, slot := range c.slots {
-		if _, ok := o.(*types.Func); ok && slices.Contains(c.declared, o) {
+	for o, slot := range c.Slots {
+		if _, ok := o.(*types.Func); ok && slices.Contains(c.Declared, o) {
 			r.owners[slot] = c
 		}
 	}
@@ -414,7 +444,7 @@ func (r *run) own(c *checked) {
 
 // compileBehind compiles the functions of an interpreted cell in the background. Their compiled bodies take the place
 // of the interpreted ones, unless they have got others in the meantime.
-func (r *run) compileBehind(c *checked) {
+func (r *run) compileBehind(c *check.Checked) {
 	_, u := r.unit(c, false)
 	r.behind.Go(func() {
 		built, err := r.options.Toolchain.Build(context.Background(), u)
@@ -423,8 +453,8 @@ func (r *run) compileBehind(c *checked) {
 		}
 		r.swap.Lock()
 		defer r.swap.Unlock()
-		for _, o := range c.declared {
-			if r.owners[c.slots[o]] != c {
+		for _, o := range c.Declared {
+			if r.owners[c.Slots[o]] != c {
 				return
 			}
 		}
@@ -437,18 +467,18 @@ func (r *run) compileBehind(c *checked) {
 }
 
 // takeBack undoes the definitions that a cell did not come to: such a name means again what it meant before.
-func (r *run) takeBack(c *checked, before *namespace) {
-	for _, v := range c.variables {
-		if v.step <= r.begun.Step() || v.reused {
+func (r *run) takeBack(c *check.Checked, before *namespace.Namespace) {
+	for _, v := range c.Variables {
+		if v.Step <= r.begun.Step() || v.Reused {
 			continue
 		}
-		if b := r.ns.bindings[v.name]; b == nil || b.slot != v.slot {
+		if b := r.ns.Bindings[v.Name]; b == nil || b.Slot != v.Slot {
 			continue
 		}
-		if b := before.bindings[v.name]; b != nil {
-			r.ns.bindings[v.name] = b
+		if b := before.Bindings[v.Name]; b != nil {
+			r.ns.Bindings[v.Name] = b
 		} else {
-			delete(r.ns.bindings, v.name)
+			delete(r.ns.Bindings, v.Name)
 		}
 	}
 }
@@ -459,7 +489,7 @@ func (r *run) unitName(files map[string][]byte) string {
 	for _, name := range slices.Sorted(maps.Keys(files)) {
 		fmt.Fprintf(h, "%s %d\n%s", name, len(files[name]), files[name])
 	}
-	return fmt.Sprintf("c%03d_%s", r.text.number, hex.EncodeToString(h.Sum(nil)[:6]))
+	return fmt.Sprintf("c%03d_%s", r.text.Number, hex.EncodeToString(h.Sum(nil)[:6]))
 }
 
 // buildFailure words what the compiler says about a cell that has passed the check.
@@ -475,18 +505,8 @@ func (r *run) buildFailure(err error) *engine.Failure {
 	return r.compileFailure(r.faultsOf(err, r.text))
 }
 
-var (
-	ownSlot  = regexp.MustCompile(private + `([\pL_][\pL\pN_]*?)_\d+`)
-	ownNames = strings.NewReplacer(own+"cell.", "", own+"instead.", "", own, "", private, "", mark, "", local, "")
-)
-
-// withoutOwnNames words what the compiler says of the generated source in the names of the cell.
-func withoutOwnNames(message string) string {
-	return ownNames.Replace(ownSlot.ReplaceAllString(message, "$1"))
-}
-
 // value makes the cell's result of what its last expression gave.
-func (r *run) value(c *checked) engine.Result {
+func (r *run) value(c *check.Checked) engine.Result {
 	values, ok := r.begun.TakeShown()
 	if !ok {
 		return engine.Result{}
@@ -495,19 +515,20 @@ func (r *run) value(c *checked) engine.Result {
 		*r.raw = values
 		return engine.Result{}
 	}
-	if call := c.lastCall(); call != nil && len(values) > 1 {
+	if call := c.LastCall(); call != nil && len(values) > 1 {
 		// The error that comes behind a call's values has failed the cell; a nil one says nothing.
 		n := len(values) - 1
 		if err, ok := values[n].(error); ok {
-			line, column := position(c.last.text.source, c.last.offset(calledAt(call)))
-			return failed(r.failureAt("Error", panicMessage(err), []frame{{number: r.text.number, line: line, column: column}}))
+			line, column := lexical.Position(c.Last.Text.Source, c.Last.Offset(syntax.CalledAt(call)))
+			return failed(r.failureAt("Error", panicMessage(err), []frame{{number: r.text.Number, line: line,
+				column: column}}))
 		}
 		values = values[:n]
 	}
-	if len(values) == 0 || len(values) == 1 && values[0] == nil && c.givesError() {
+	if len(values) == 0 || len(values) == 1 && values[0] == nil && c.GivesError() {
 		return engine.Result{}
 	}
-	r.remember(c, values)
+	r.outputs.Remember(r.text.Number, c, values, r.ns)
 	// A value's own methods are the cell's code as well.
 	bundles := make([]mime.Bundle, len(values))
 	for i, v := range values {
@@ -515,7 +536,7 @@ func (r *run) value(c *checked) engine.Result {
 		f := r.start(func() { bundles[i] = r.options.Present(v) })
 		switch {
 		case deep():
-			bundles[i] = mime.TextOf(silent(reflect.TypeOf(v), endless))
+			bundles[i] = mime.TextOf(peek.Silent(reflect.TypeOf(v), peek.Endless))
 		case f != nil:
 			return failed(f)
 		}
@@ -541,27 +562,12 @@ func (r *run) values() ([]any, *engine.Failure) {
 
 func failed(f *engine.Failure) engine.Result { return engine.Result{Failure: f} }
 
-// importPaths returns what the generated source imports.
-func (l *lowering) importPaths() []string {
-	paths := map[string]bool{}
-	for _, p := range l.imports {
-		paths[p] = true
-	}
-	for p := range l.dotted {
-		paths[p] = true
-	}
-	for p := range l.blank {
-		paths[p] = true
-	}
-	for u := range l.units {
-		paths[u.path] = true
-	}
-	if l.program {
-		for _, it := range l.items {
-			for _, p := range it.importPaths() {
-				paths[p] = true
-			}
-		}
-	}
-	return slices.Sorted(maps.Keys(paths))
+// faultsOf says where in the cells a tool has found something wrong.
+func (e *Evaluator) faultsOf(err error, of *syntax.Text) []syntax.Fault {
+	return check.FaultsOf(err, of, e.texts, lower.WithoutOwnNames)
+}
+
+// cgo has the go command translate C.
+func (e *Evaluator) cgo(source string) (string, error) {
+	return e.options.Toolchain.Cgo(context.Background(), source)
 }

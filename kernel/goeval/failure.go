@@ -4,52 +4,21 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"regexp"
 	"runtime"
-	"strconv"
 	"strings"
 
-	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/peek"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 	"github.com/loupeml/loupe/lib/table"
 )
-
-// position returns the line and column, from 1, of a byte offset.
-func position(source string, offset int) (line, column int) {
-	before := source[:min(max(offset, 0), len(source))]
-	return strings.Count(before, "\n") + 1, len(before) - strings.LastIndexByte(before, '\n')
-}
-
-// offsetOf is the inverse of position.
-func offsetOf(source string, line, column int) int {
-	offset := 0
-	for ; line > 1; line-- {
-		i := strings.IndexByte(source[offset:], '\n')
-		if i < 0 {
-			return len(source)
-		}
-		offset += i + 1
-	}
-	return min(offset+max(column-1, 0), len(source))
-}
 
 // frame is a place that a panic came through.
 type frame struct {
 	number       int // of the cell
 	line, column int
 	function     string
-}
-
-var cellFile = regexp.MustCompile(`(?:^|/)cell (-?\d+)$`)
-
-// cellNumber returns the number of the cell that a position's file name stands for.
-func cellNumber(file string) (int, bool) {
-	m := cellFile.FindStringSubmatch(file)
-	if m == nil {
-		return 0, false
-	}
-	n, err := strconv.Atoi(m[1])
-	return n, err == nil
 }
 
 func interrupted() *engine.Failure {
@@ -61,11 +30,11 @@ func interrupted() *engine.Failure {
 const mostFaults = 10
 
 // compileFailure tells all that is wrong with a cell, each with its place.
-func (r *run) compileFailure(faults []fault) *engine.Failure {
+func (r *run) compileFailure(faults []syntax.Fault) *engine.Failure {
 	first := faults[0]
-	line, column := position(first.text.source, first.offset)
-	f := &engine.Failure{Name: "CompileError", Message: first.message}
-	if first.text == r.text {
+	line, column := lexical.Position(first.Text.Source, first.Offset)
+	f := &engine.Failure{Name: "CompileError", Message: first.Message}
+	if first.Text == r.text {
 		f.Line, f.Column = line, column
 	}
 	var rest []string
@@ -75,11 +44,11 @@ func (r *run) compileFailure(faults []fault) *engine.Failure {
 			break
 		}
 		if i > 0 {
-			rest = append(rest, fault.message)
+			rest = append(rest, fault.Message)
 		}
-		line, column := position(fault.text.source, fault.offset)
-		f.Traceback = append(f.Traceback, r.traceback("CompileError", fault.message,
-			[]frame{{number: fault.text.number, line: line, column: column}})...)
+		line, column := lexical.Position(fault.Text.Source, fault.Offset)
+		f.Traceback = append(f.Traceback, r.traceback("CompileError", fault.Message,
+			[]frame{{number: fault.Text.Number, line: line, column: column}})...)
 	}
 	if len(rest) > 0 {
 		f.Message += fmt.Sprintf(" (and %d more)", len(rest))
@@ -106,7 +75,7 @@ func (r *run) failureAt(name, message string, frames []frame) *engine.Failure {
 	f := &engine.Failure{Name: name, Message: message, Traceback: r.traceback(name, message, frames)}
 	// The innermost place within this cell; places of earlier cells are in the traceback.
 	for _, at := range frames {
-		if at.number == r.text.number {
+		if at.number == r.text.Number {
 			f.Line, f.Column = at.line, at.column
 			break
 		}
@@ -119,7 +88,7 @@ const longestMessage = 10_000
 
 // panicMessage is what a panic says.
 func panicMessage(value any) string {
-	message, why := look(func() string {
+	message, why := peek.Text(func() string {
 		switch v := value.(type) {
 		case error:
 			return v.Error()
@@ -134,7 +103,7 @@ func panicMessage(value any) string {
 	case why == "panic" && table.IsNil(value):
 		message = fmt.Sprintf("<nil> (an error that holds a nil %T is not nil)", value)
 	case why != "":
-		message = silent(reflect.TypeOf(value), why)
+		message = peek.Silent(reflect.TypeOf(value), why)
 	}
 	if len(message) > longestMessage {
 		message = strings.ToValidUTF8(message[:longestMessage], "") + fmt.Sprintf("… (%d bytes)", len(message))
@@ -154,14 +123,14 @@ func (r *run) traceback(name, message string, frames []frame) []string {
 			continue
 		}
 		where := fmt.Sprintf("cell %d, line %d", f.number, f.line)
-		if t.name != "" {
-			where = fmt.Sprintf("%s, line %d", t.name, f.line)
+		if t.Name != "" {
+			where = fmt.Sprintf("%s, line %d", t.Name, f.line)
 		}
 		if f.function != "" && f.function != "main" {
 			where += ", in " + f.function
 		}
 		out = append(out, cyan(where))
-		lines := strings.Split(t.source, "\n")
+		lines := strings.Split(t.Source, "\n")
 		if f.line < 1 || f.line > len(lines) {
 			continue
 		}
@@ -201,12 +170,4 @@ func cyan(s string) string { return "\x1b[36m" + s + "\x1b[0m" }
 func firstLine(s string) string {
 	line, _, _ := strings.Cut(strings.TrimSpace(s), "\n")
 	return line
-}
-
-// didYouMean names what is close to a name that does not exist, or nothing.
-func didYouMean(name string, known []string) string {
-	if near := nearest.Names(name, known, 3); len(near) > 0 {
-		return " (did you mean " + strings.Join(near, " or ") + "?)"
-	}
-	return ""
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 	"github.com/loupeml/loupe/kernel/history"
 	"github.com/loupeml/loupe/kernel/script"
 )
@@ -20,7 +21,7 @@ func (r *run) numbers(words []string) ([]int, error) {
 	var out []int
 	if len(words) == 0 {
 		for n := range r.texts {
-			if n > 0 && n != r.text.number {
+			if n > 0 && n != r.text.Number {
 				out = append(out, n)
 			}
 		}
@@ -78,7 +79,7 @@ func (r *run) pastCells(args string) (string, error) {
 	}
 	var out []string
 	for _, n := range numbers {
-		out = append(out, fmt.Sprintf("%4d: %s", n, strings.ReplaceAll(strings.TrimSpace(r.texts[n].source), "\n",
+		out = append(out, fmt.Sprintf("%4d: %s", n, strings.ReplaceAll(strings.TrimSpace(r.texts[n].Source), "\n",
 			"\n      ")))
 	}
 	return strings.Join(out, "\n"), nil
@@ -104,7 +105,7 @@ func (r *run) save(args string) (string, error) {
 	}
 	var cells []string
 	for _, n := range numbers {
-		cells = append(cells, strings.TrimLeft(r.texts[n].source, "\n"))
+		cells = append(cells, strings.TrimLeft(r.texts[n].Source, "\n"))
 	}
 	text := script.Write(cells)
 	flags := os.O_WRONLY | os.O_CREATE
@@ -164,8 +165,8 @@ func (r *run) runFile(args string) engine.Result {
 	for _, source := range script.Cells(source) {
 		r.files++
 		of := *r
-		of.text = &text{number: -r.files, source: source, name: name}
-		r.texts[of.text.number] = of.text
+		of.text = &syntax.Text{Number: -r.files, Source: source, Name: name}
+		r.texts[of.text.Number] = of.text
 		if result = of.everyPart(); result.Failure != nil {
 			result.Failure.Line, result.Failure.Column = 0, 0 // of the file, not of the cell
 			return result

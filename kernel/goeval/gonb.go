@@ -5,6 +5,9 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+
+	"github.com/loupeml/loupe/kernel/goeval/check"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
 )
 
 // GoNB's notebooks run as they are: its special commands mean here what they mean there, as far as a notebook whose
@@ -16,10 +19,10 @@ var alsoCalled = map[string]string{"%lsmagic": "%help", "%ls": "%list", "%remove
 func (r *run) reset(args string) (string, error) {
 	switch args {
 	case "":
-		r.ns, r.groups = newNamespace(), map[string]*group{}
+		r.ns, r.groups = namespace.New(), map[string]*check.Group{}
 		return "", nil
 	case "go.mod":
-		return "", r.forgetModules()
+		return "", r.modules.Forget()
 	}
 	return "", fmt.Errorf("%%reset takes nothing, or go.mod, and not %s", args)
 }

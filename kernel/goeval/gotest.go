@@ -14,6 +14,7 @@ import (
 
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
 )
 
 // testFlags puts the flags of package testing among those of the command line.
@@ -30,12 +31,12 @@ func (r *run) test(args string) engine.Result {
 	}
 	var tests []testing.InternalTest
 	var benchmarks []testing.InternalBenchmark
-	for _, name := range r.ns.names() {
-		b := r.ns.bindings[name]
-		if b.sort != isFunc {
+	for _, name := range r.ns.Names() {
+		b := r.ns.Bindings[name]
+		if b.Sort != namespace.Func {
 			continue
 		}
-		switch f := cell.Find(b.slot).(type) {
+		switch f := cell.Find(b.Slot).(type) {
 		case *func(*testing.T):
 			if strings.HasPrefix(name, "Test") {
 				tests = append(tests, testing.InternalTest{Name: name, F: guarded(f)})
@@ -53,7 +54,7 @@ func (r *run) test(args string) engine.Result {
 	if args == "" {
 		list = []string{"-test.v"}
 		var own [2][]string
-		for _, m := range testDeclaration.FindAllStringSubmatch(r.text.source, -1) {
+		for _, m := range testDeclaration.FindAllStringSubmatch(r.text.Source, -1) {
 			kind := 0
 			if strings.HasPrefix(m[1], "Benchmark") {
 				kind = 1

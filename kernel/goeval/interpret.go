@@ -23,10 +23,13 @@ import (
 
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/check"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/lower"
+	"github.com/loupeml/loupe/kernel/goeval/must"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
-
-// slotPackage is the name under which interpreted code finds the variables, and what shows a value.
-const slotPackage = private + "v"
 
 // interpreter is the tier that starts at once.
 type interpreter struct {
@@ -56,14 +59,14 @@ func newInterpreter(options Options) *interpreter {
 	in.use("Show", reflect.ValueOf(cell.Show))
 	in.use("Set",
 		reflect.ValueOf(func(key string, f any) { reflect.ValueOf(cell.Find(key)).Elem().Set(reflect.ValueOf(f)) }))
-	if _, err := in.yaegi.Eval(fmt.Sprintf("import %s %q", slotPackage, slotPackage)); err != nil {
+	if _, err := in.yaegi.Eval(fmt.Sprintf("import %s %q", lower.SlotPackage, lower.SlotPackage)); err != nil {
 		panic(fmt.Sprintf("goeval: %v", err))
 	}
 	return in
 }
 
 func (in *interpreter) use(name string, v reflect.Value) {
-	if err := in.yaegi.Use(interp.Exports{slotPackage + "/" + slotPackage: {name: v}}); err != nil {
+	if err := in.yaegi.Use(interp.Exports{lower.SlotPackage + "/" + lower.SlotPackage: {name: v}}); err != nil {
 		panic(fmt.Sprintf("goeval: %v", err))
 	}
 }
@@ -71,7 +74,7 @@ func (in *interpreter) use(name string, v reflect.Value) {
 // mustFor returns the name of a function that gives back values, and panics with an error that comes behind them. The
 // interpreter knows no generic functions of compiled packages, and its own traces tell lines wrongly: it gets a
 // function for each place.
-func (r *run) mustFor(n int, values []types.Type, at frame) string {
+func (r *run) mustFor(n int, values []types.Type, at lower.MustPlace) string {
 	var list []reflect.Type
 	for _, v := range values {
 		t, _ := r.reflectType(v) // chosen for the interpreter, which has the type
@@ -79,23 +82,23 @@ func (r *run) mustFor(n int, values []types.Type, at frame) string {
 	}
 	in := r.interp
 	in.musts++
-	name := mark + mustName + strconv.Itoa(in.musts)
+	name := lower.Mark + must.Name + strconv.Itoa(in.musts)
 	in.use(name, reflect.MakeFunc(reflect.FuncOf(append(slices.Clone(list), errorReflectType), list, false),
 		func(args []reflect.Value) []reflect.Value {
 			if err, ok := args[n].Interface().(error); ok {
-				in.trace.stopsAt(&at)
+				in.trace.stopsAt(&frame{number: at.Cell, line: at.Line, function: at.Function})
 				panic(err)
 			}
 			return args[:n]
 		}))
-	return slotPackage + "." + name
+	return lower.SlotPackage + "." + name
 }
 
 var errorReflectType = reflect.TypeFor[error]()
 
 // cellType returns a type that a compiled cell has declared.
-func (in *interpreter) cellType(u *unit, name string) (reflect.Type, bool) {
-	p := cell.TypeOf(u.path, name)
+func (in *interpreter) cellType(u *namespace.Unit, name string) (reflect.Type, bool) {
+	p := cell.TypeOf(u.Path, name)
 	if p == nil {
 		return nil, false
 	}
@@ -103,25 +106,25 @@ func (in *interpreter) cellType(u *unit, name string) (reflect.Type, bool) {
 }
 
 // interpret runs a checked cell item by item.
-func (r *run) interpret(c *checked) engine.Result {
-	l := lower(c, &unit{number: r.text.number}, false, false)
+func (r *run) interpret(c *check.Checked) engine.Result {
+	l := lower.Lower(c, &namespace.Unit{Number: r.text.Number}, false, false)
 	in := r.interp
-	l.mustFor = r.mustFor
-	for _, v := range c.variables {
-		t, _ := r.reflectType(v.object.Type())
-		cell.Slot(v.slot, reflect.New(t).Interface())
+	l.MustFor = r.mustFor
+	for _, v := range c.Variables {
+		t, _ := r.reflectType(v.Object.Type())
+		cell.Slot(v.Slot, reflect.New(t).Interface())
 	}
-	for _, o := range c.declared {
+	for _, o := range c.Declared {
 		t, _ := r.funcType(o.Type().(*types.Signature))
-		cell.Slot(c.slots[o], reflect.New(t).Interface())
+		cell.Slot(c.Slots[o], reflect.New(t).Interface())
 	}
-	for _, it := range c.items {
-		l.render(it, it.start, it.end) // notes what is used
+	for _, it := range c.Items {
+		l.Render(it, it.Start, it.End) // notes what is used
 	}
-	for key := range l.used {
+	for key := range l.Used {
 		if !in.known[key] {
 			in.known[key] = true
-			in.use(mark+slotName(key), reflect.ValueOf(cell.Find(key)))
+			in.use(lower.Mark+lower.SlotName(key), reflect.ValueOf(cell.Find(key)))
 		}
 	}
 	in.busy = true
@@ -133,8 +136,8 @@ func (r *run) interpret(c *checked) engine.Result {
 		return r.compile(c, false)
 	}
 	before := r.ns
-	r.ns = c.after
-	maps.Copy(r.groups, c.groups)
+	r.ns = c.After
+	maps.Copy(r.groups, c.Groups)
 	r.own(c)
 	r.begun.SetStep(0)
 	for _, p := range programs {
@@ -142,11 +145,11 @@ func (r *run) interpret(c *checked) engine.Result {
 			r.takeBack(c, before)
 			return failed(f)
 		}
-		if step := c.steps[p.item]; step > 0 {
+		if step := c.Steps[p.item]; step > 0 {
 			r.begun.SetStep(step)
 		}
 	}
-	if len(c.funcs) > 0 {
+	if len(c.Funcs) > 0 {
 		r.compileBehind(c)
 	}
 	return r.value(c)
@@ -154,12 +157,12 @@ func (r *run) interpret(c *checked) engine.Result {
 
 // prepared is an item that the interpreter has compiled.
 type prepared struct {
-	item    *item
+	item    *syntax.Item
 	program *interp.Program
 }
 
 // prepare has the interpreter compile all items, so that nothing has run if it refuses one.
-func (in *interpreter) prepare(c *checked, l *lowering) (programs []prepared, err error) {
+func (in *interpreter) prepare(c *check.Checked, l *lower.Lowering) (programs []prepared, err error) {
 	defer func() {
 		// yaegi panics at some of what it does not know.
 		if v := recover(); v != nil {
@@ -170,7 +173,7 @@ func (in *interpreter) prepare(c *checked, l *lowering) (programs []prepared, er
 			in.yaegi.EvalWithContext(context.Background(), "0")
 		}
 	}()
-	for name, p := range l.imports {
+	for name, p := range l.Imports {
 		if in.imported[name] == p {
 			continue
 		}
@@ -179,21 +182,21 @@ func (in *interpreter) prepare(c *checked, l *lowering) (programs []prepared, er
 		}
 		in.imported[name] = p
 	}
-	for _, it := range c.items {
-		if it.kind == importItem {
+	for _, it := range c.Items {
+		if it.Kind == syntax.ImportItem {
 			continue
 		}
-		text := l.render(it, it.start, it.end)
-		if d, ok := it.decl.(*ast.FuncDecl); ok {
-			text = fmt.Sprintf("%s.Set(%q, func%s)", slotPackage, c.slots[c.info.Defs[d.Name]],
-				l.render(it, it.offset(d.Type.Params.Pos()), it.end))
+		text := l.Render(it, it.Start, it.End)
+		if d, ok := it.Decl.(*ast.FuncDecl); ok {
+			text = fmt.Sprintf("%s.Set(%q, func%s)", lower.SlotPackage, c.Slots[c.Info.Defs[d.Name]],
+				l.Render(it, it.Offset(d.Type.Params.Pos()), it.End))
 		}
-		if it == c.last {
-			text = slotPackage + ".Show(" + text + ")"
+		if it == c.Last {
+			text = lower.SlotPackage + ".Show(" + text + ")"
 		}
-		line, column := position(it.text.source, it.start)
+		line, column := lexical.Position(it.Text.Source, it.Start)
 		// The name has the base _.go because yaegi keeps imports by the base name of the file.
-		p, err := in.yaegi.Compile(fmt.Sprintf("\n//line c%d/_.go:%d:%d\n%s\n", it.text.number, line, column, text))
+		p, err := in.yaegi.Compile(fmt.Sprintf("\n//line c%d/_.go:%d:%d\n%s\n", it.Text.Number, line, column, text))
 		if err != nil {
 			return nil, err
 		}

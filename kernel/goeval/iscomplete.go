@@ -5,29 +5,32 @@ import (
 	"strings"
 
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/lines"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // IsComplete answers whether a cell can run as it stands. It looks at the text only. Where it cannot
 // tell it calls input incomplete, since a person can always type an empty line, and nobody can
 // take back a cell that ran too early.
 func IsComplete(source string) (engine.Completeness, string) {
-	if _, _, ok := question(source); ok {
+	if _, _, ok := lines.Question(source); ok {
 		return engine.Complete, ""
 	}
-	source = onlyGo(source)
-	lexemes, bad := scan(source)
+	source = magicForms.OnlyGo(source)
+	lexemes, bad := lexical.Scan(source)
 	if bad != nil {
-		if strings.Contains(bad.message, "not terminated") && (strings.Contains(bad.message, "raw string") ||
-			strings.Contains(bad.message, "comment")) {
+		if strings.Contains(bad.Message, "not terminated") && (strings.Contains(bad.Message, "raw string") ||
+			strings.Contains(bad.Message, "comment")) {
 			return engine.Incomplete, ""
 		}
 		return engine.Invalid, ""
 	}
-	depth := depth(lexemes)
+	depth := lexical.Depth(lexemes)
 	var last token.Token
 	for _, l := range lexemes {
-		if l.tok != token.SEMICOLON || l.lit != "\n" {
-			last = l.tok
+		if l.Tok != token.SEMICOLON || l.Lit != "\n" {
+			last = l.Tok
 		}
 	}
 	indent := strings.Repeat("\t", max(depth, 0))
@@ -46,12 +49,12 @@ func IsComplete(source string) (engine.Completeness, string) {
 			return engine.Incomplete, indent
 		}
 	}
-	if isProgram(source) {
+	if lexical.IsProgram(source) {
 		return engine.Complete, ""
 	}
-	source = blankPackageClause(source)
-	if _, bad := split(token.NewFileSet(), &text{source: source}); bad != nil {
-		if bad.open || strings.TrimSpace(source[min(bad.offset, len(source)):]) == "" {
+	source = lexical.BlankPackageClause(source)
+	if _, bad := syntax.Split(token.NewFileSet(), &syntax.Text{Source: source}); bad != nil {
+		if bad.Open || strings.TrimSpace(source[min(bad.Offset, len(source)):]) == "" {
 			return engine.Incomplete, indent
 		}
 		return engine.Invalid, ""

@@ -8,7 +8,11 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/lines"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 	"github.com/loupeml/loupe/lib/mime"
 )
 
@@ -34,6 +38,9 @@ type magic struct {
 // magics are known by their names, with the % signs. init fills it, for %help speaks of all.
 var magics map[string]magic
 
+// magicForms are how the magics go on.
+var magicForms = lines.Forms{}
+
 func init() {
 	magics = map[string]magic{
 		"%%go": {doc: "compile this cell, whatever is in it",
@@ -50,7 +57,7 @@ func init() {
 		"%mod": {usage: "get PATH@VERSION | use DIR | list",
 			doc: "let cells import a module, or the packages of a folder of yours", line: func(r *run, args string) (string,
 				error) {
-				return r.mod(strings.Fields("%mod " + args))
+				return r.modules.Mod(r.ctx, strings.Fields("%mod "+args))
 			}},
 		"%reset": {usage: "[go.mod]", doc: "forget all names; with go.mod the modules that were got, and no name",
 			line: (*run).reset},
@@ -72,7 +79,10 @@ func init() {
 			line: func(r *run, _ string) (string, error) { r.noAutoget = false; return "", nil }},
 		"%noautoget": {doc: "import packages only of modules that were asked for",
 			line: func(r *run, _ string) (string, error) { r.noAutoget = true; return "", nil }},
-		"%goworkfix": {doc: "let cells import the modules that the go.work of !*go work uses", line: (*run).workUses},
+		"%goworkfix": {doc: "let cells import the modules that the go.work of !*go work uses", line: func(r *run,
+			_ string) (string, error) {
+			return r.modules.UseWork(r.ctx)
+		}},
 		"%goflags": {usage: "[FLAGS…]",
 			doc:  "flags of go build for cells of GoNB (%%gonb); cells of loupe are compiled as loupe itself was",
 			line: (*run).goFlags},
@@ -131,13 +141,16 @@ func init() {
 		"%%latex":     {doc: "show the cell as LaTeX", cell: shows("text/latex")},
 		"%%svg":       {doc: "show the cell as SVG", cell: shows("image/svg+xml")},
 	}
+	for name, m := range magics {
+		magicForms[name] = lines.Form{Statement: m.statement, Main: m.main, Cell: m.cell != nil}
+	}
 }
 
 // everyPart runs a cell part by part.
 func (r *run) everyPart() engine.Result {
-	all := parts(r.text.source)
-	slices.SortStableFunc(all, func(a, b part) int {
-		switch x, y := magics[a.name()].last, magics[b.name()].last; {
+	all := magicForms.Parts(r.text.Source)
+	slices.SortStableFunc(all, func(a, b lines.Part) int {
+		switch x, y := magics[a.Name()].last, magics[b.Name()].last; {
 		case x && !y:
 			return 1
 		case y && !x:
@@ -145,16 +158,16 @@ func (r *run) everyPart() engine.Result {
 		}
 		return 0
 	})
-	if slices.ContainsFunc(all, func(p part) bool { return p.main }) {
+	if slices.ContainsFunc(all, func(p lines.Part) bool { return p.Main }) {
 		r.setArgs("") // unless the cell says what they are
 	}
 	var result engine.Result
 	var page *mime.Bundle // that a question has opened
 	for i, p := range all {
 		switch {
-		case p.main:
+		case p.Main:
 			result = r.mainPart(p)
-		case p.magic:
+		case p.Magic:
 			result = r.magicPart(p)
 		default:
 			result = r.goPart(p)
@@ -165,7 +178,7 @@ func (r *run) everyPart() engine.Result {
 		if result.Page != nil {
 			page = result.Page
 		}
-		if i < len(all)-1 && p.magic && result.Value != nil {
+		if i < len(all)-1 && p.Magic && result.Value != nil {
 			fmt.Println(result.Value.Data[mime.Text]) // only the last part's value is the cell's
 		}
 	}
@@ -176,22 +189,22 @@ func (r *run) everyPart() engine.Result {
 // with returns a run of other text in the same cell.
 func (r *run) with(source string) *run {
 	of := *r
-	of.text = &text{number: r.text.number, source: source, name: r.text.name}
+	of.text = &syntax.Text{Number: r.text.Number, Source: source, Name: r.text.Name}
 	return &of
 }
 
 // magicPart carries out a line that begins with % or ! or that asks something, or a cell that begins with %%.
-func (r *run) magicPart(p part) engine.Result {
-	if name, detail, ok := question(p.line); ok {
+func (r *run) magicPart(p lines.Part) engine.Result {
+	if name, detail, ok := lines.Question(p.Line); ok {
 		return r.explain(name, detail)
 	}
-	if command, ok := strings.CutPrefix(p.line, "!*"); ok {
+	if command, ok := strings.CutPrefix(p.Line, "!*"); ok {
 		return r.inModule(strings.TrimSpace(command))
 	}
-	if command, ok := strings.CutPrefix(p.line, "!"); ok {
+	if command, ok := strings.CutPrefix(p.Line, "!"); ok {
 		return r.shell(strings.TrimSpace(command))
 	}
-	name, args := p.name(), p.args()
+	name, args := p.Name(), p.Args()
 	if of, ok := alsoCalled[name]; ok {
 		name = of
 	}
@@ -200,15 +213,16 @@ func (r *run) magicPart(p part) engine.Result {
 		if outside, ok := r.options.Magics[name]; ok {
 			return saying(outside.Run(args))
 		}
-		return magicFailure(fmt.Errorf("there is no magic %s: %%help lists them%s", name, didYouMean(name, r.magicNames())))
+		return magicFailure(fmt.Errorf("there is no magic %s: %%help lists them%s", name, nearest.InBrackets(name,
+			r.magicNames())))
 	}
 	switch {
 	case m.cell != nil && m.statement:
 		// The cell's Go keeps its place, for errors tell lines.
-		before := r.text.source[:len(r.text.source)-len(p.body)]
-		return m.cell(r, args, blanked(before)+p.body)
+		before := r.text.Source[:len(r.text.Source)-len(p.Body)]
+		return m.cell(r, args, lexical.Blanked(before)+p.Body)
 	case m.cell != nil:
-		return m.cell(r, args, p.body)
+		return m.cell(r, args, p.Body)
 	case m.statement && m.result != nil:
 		return m.result(r, args)
 	case m.result != nil:

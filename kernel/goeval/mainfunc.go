@@ -3,14 +3,17 @@ package goeval
 import (
 	"flag"
 	"fmt"
-	"go/token"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/loupeml/loupe/internal/nearest"
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
+	"github.com/loupeml/loupe/kernel/goeval/lines"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
 )
 
 // A cell can have a main function, written out or as what follows a line %% or %main, as GoNB's cells have. It is run
@@ -18,45 +21,29 @@ import (
 // GoNB has it.
 
 // mainPart runs the body of a main function, for which flags have been parsed.
-func (r *run) mainPart(p part) engine.Result {
-	if p.args() != "" {
-		if err := r.setArgs(p.args()); err != nil {
+func (r *run) mainPart(p lines.Part) engine.Result {
+	if p.Args() != "" {
+		if err := r.setArgs(p.Args()); err != nil {
 			return magicFailure(err)
 		}
 	}
-	if result := r.with(p.source).eval(); result.Failure != nil {
+	if result := r.with(p.Source).eval(); result.Failure != nil {
 		return result
 	}
 	result := r.runMain("main", true)
-	delete(r.ns.bindings, "main")
+	delete(r.ns.Bindings, "main")
 	delete(r.groups, "main")
 	return result
 }
 
 // goPart runs Go, and the main function that it may declare.
-func (r *run) goPart(p part) engine.Result {
-	r.forgetFlags(p.source)
-	result := r.with(p.source).eval()
-	if result.Failure != nil || isProgram(p.source) || !declaresMain(p.source) {
+func (r *run) goPart(p lines.Part) engine.Result {
+	r.forgetFlags(p.Source)
+	result := r.with(p.Source).eval()
+	if result.Failure != nil || lexical.IsProgram(p.Source) || !lexical.DeclaresMain(p.Source) {
 		return result
 	}
 	return r.runMain("main", false)
-}
-
-// declaresMain reports whether Go declares a main function at its top level.
-func declaresMain(source string) bool {
-	lexemes, bad := scan(source)
-	if bad != nil {
-		return false
-	}
-	for i := 0; i+4 < len(lexemes); i++ {
-		if lexemes[i].tok == token.FUNC && lexemes[i+1].lit == "main" && lexemes[i+2].tok == token.LPAREN &&
-			lexemes[i+3].tok == token.RPAREN &&
-			lexemes[i+4].tok == token.LBRACE && depth(lexemes[:i]) == 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // exec runs a function of the notebook as if it were main.
@@ -79,7 +66,7 @@ func (r *run) runMain(name string, parses bool) engine.Result {
 		return magicFailure(err)
 	}
 	var all []func()
-	for _, other := range r.ns.names() {
+	for _, other := range r.ns.Names() {
 		if strings.HasPrefix(other, "init_") {
 			if f, err := r.niladic(other); err == nil {
 				all = append(all, f)
@@ -103,13 +90,13 @@ func (r *run) runMain(name string, parses bool) engine.Result {
 
 // niladic returns a function of the notebook that takes and returns nothing.
 func (r *run) niladic(name string) (func(), error) {
-	b := r.ns.bindings[name]
-	if b == nil || b.sort != isFunc {
-		return nil, fmt.Errorf("there is no function %s%s", name, didYouMean(name, r.ns.names()))
+	b := r.ns.Bindings[name]
+	if b == nil || b.Sort != namespace.Func {
+		return nil, fmt.Errorf("there is no function %s%s", name, nearest.InBrackets(name, r.ns.Names()))
 	}
-	f, ok := cell.Find(b.slot).(*func())
+	f, ok := cell.Find(b.Slot).(*func())
 	if !ok {
-		return nil, fmt.Errorf("%s is a %s, and not a function without parameters and results", name, typeText(b))
+		return nil, fmt.Errorf("%s is a %s, and not a function without parameters and results", name, b.TypeText())
 	}
 	return func() { (*f)() }, nil
 }

@@ -6,43 +6,18 @@ import (
 	"os"
 	"reflect"
 	"runtime"
-	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/loupeml/loupe/internal/procfs"
 	"github.com/loupeml/loupe/kernel/cell"
+	"github.com/loupeml/loupe/kernel/goeval/constants"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
+	"github.com/loupeml/loupe/kernel/goeval/peek"
 )
 
-// named are the names of a type, or all where it is empty.
-func (r *run) named(wanted string) []string {
-	var out []string
-	for name, b := range r.ns.bindings {
-		if b.sort != isEmpty && (wanted == "" || typeText(b) == wanted) {
-			out = append(out, name)
-		}
-	}
-	slices.Sort(out)
-	return out
-}
-
-func typeText(b *binding) string {
-	switch b.object.(type) {
-	case *types.TypeName:
-		return "type"
-	case *types.Const:
-		return "const"
-	}
-	return types.TypeString(b.object.Type(), func(p *types.Package) string {
-		if p.Path() == "main" {
-			return ""
-		}
-		return p.Name()
-	})
-}
-
 func (r *run) who(args string) (string, error) {
-	names := r.named(args)
+	names := r.ns.OfType(args)
 	if len(names) == 0 {
 		return "nothing is defined", nil
 	}
@@ -50,7 +25,7 @@ func (r *run) who(args string) (string, error) {
 }
 
 func (r *run) whos(args string) (string, error) {
-	names := r.named(args)
+	names := r.ns.OfType(args)
 	if len(names) == 0 {
 		return "nothing is defined", nil
 	}
@@ -58,29 +33,29 @@ func (r *run) whos(args string) (string, error) {
 	w := tabwriter.NewWriter(&out, 0, 0, 3, ' ', 0)
 	fmt.Fprintf(w, "name\ttype\tvalue\n")
 	for _, name := range names {
-		b := r.ns.bindings[name]
-		fmt.Fprintf(w, "%s\t%s\t%s\n", name, cut(typeText(b), 40), r.valueText(b))
+		b := r.ns.Bindings[name]
+		fmt.Fprintf(w, "%s\t%s\t%s\n", name, cut(b.TypeText(), 40), r.valueText(b))
 	}
 	w.Flush()
 	return strings.TrimRight(out.String(), "\n"), nil
 }
 
 // valueText is a variable's value, in one short line.
-func (r *run) valueText(b *binding) string {
-	if b.sort == isFunc {
+func (r *run) valueText(b *namespace.Binding) string {
+	if b.Sort == namespace.Func {
 		return ""
 	}
-	if c, ok := b.object.(*types.Const); ok {
-		return cut(constantText(c.Val()), 60)
+	if c, ok := b.Object.(*types.Const); ok {
+		return cut(constants.Text(c.Val()), 60)
 	}
-	if b.sort != isVar {
-		return cut(strings.TrimPrefix(types.TypeString(b.object.Type().Underlying(), nil), "type "), 60)
+	if b.Sort != namespace.Var {
+		return cut(strings.TrimPrefix(types.TypeString(b.Object.Type().Underlying(), nil), "type "), 60)
 	}
-	slot := cell.Find(b.slot)
+	slot := cell.Find(b.Slot)
 	if slot == nil || r.running > 0 {
 		return ""
 	}
-	return cut(strings.Join(strings.Fields(r.valueIs(reflect.ValueOf(slot).Elem())), " "), 60)
+	return cut(strings.Join(strings.Fields(peek.Value(reflect.ValueOf(slot).Elem(), r.options.Describe)), " "), 60)
 }
 
 func cut(s string, most int) string {
@@ -106,9 +81,4 @@ func (r *run) memoryUse(string) (string, error) {
 	line("available on this machine", procfs.Bytes("/proc/meminfo", "MemAvailable:"))
 	w.Flush()
 	return strings.TrimRight(out.String(), "\n"), nil
-}
-
-func sorted(s []string) []string {
-	slices.Sort(s)
-	return s
 }

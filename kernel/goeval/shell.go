@@ -5,18 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"go/parser"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
-	"time"
 
 	"github.com/loupeml/loupe/internal/procs"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/command"
+	"github.com/loupeml/loupe/kernel/goeval/namespace"
 )
 
 // asking is what the lines that a command reads come from.
@@ -38,7 +39,7 @@ func (r *run) shellIn(dir, line string) engine.Result {
 	}
 	asks := r.asks
 	r.asks = asksNothing
-	err := r.command(command{dir: dir, name: shellName(), args: []string{"-c", r.expand(line)}, asks: asks})
+	err := r.command(command.Command{Dir: dir, Name: command.Shell(), Args: []string{"-c", r.expand(line)}}, asks)
 	if r.ctx.Err() != nil {
 		return failed(interrupted())
 	}
@@ -65,7 +66,7 @@ func (r *run) detach(line string) (string, error) {
 	if r.options.NoShell {
 		return "", errNoShell
 	}
-	cmd := exec.Command(shellName(), "-c", line)
+	cmd := exec.Command(command.Shell(), "-c", line)
 	cmd.Env = append(os.Environ(), procs.Detached+"="+os.Getenv(procs.Mark))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
@@ -75,14 +76,6 @@ func (r *run) detach(line string) (string, error) {
 	return fmt.Sprintf(
 		"process %d goes on when the kernel ends; what it prints is lost unless the command says where it goes",
 		cmd.Process.Pid), nil
-}
-
-// shellName is the program that command lines are for.
-func shellName() string {
-	if _, err := exec.LookPath("bash"); err != nil {
-		return "sh"
-	}
-	return "bash"
 }
 
 // script gives a cell to a program. A status other than 0 fails the cell.
@@ -97,7 +90,7 @@ func (r *run) script(program, body string) engine.Result {
 	if !strings.HasSuffix(body, "\n") {
 		body += "\n" // what the cell's last line lacks
 	}
-	err := r.command(command{stdin: body, name: words[0], args: words[1:]})
+	err := r.command(command.Command{Stdin: body, Name: words[0], Args: words[1:]}, asksNothing)
 	switch {
 	case r.ctx.Err() != nil:
 		return failed(interrupted())
@@ -109,66 +102,16 @@ func (r *run) script(program, body string) engine.Result {
 	return engine.Result{}
 }
 
-// command is a program to be run.
-type command struct {
-	dir   string // the empty one is the cells'
-	name  string
-	args  []string
-	stdin string
-	asks  asking // in place of stdin
-}
-
-// command runs a program with the process's own output. An interrupt ends it, and all that it has started.
-func (r *run) command(c command) error {
-	cmd := exec.CommandContext(r.ctx, c.name, c.args...)
-	cmd.Dir = c.dir
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	if c.stdin != "" {
-		cmd.Stdin = strings.NewReader(c.stdin)
-	}
-	if c.asks != asksNothing {
+// command runs a program. asks says what reads from the person in place of what the program is given.
+func (r *run) command(c command.Command, asks asking) error {
+	if asks != asksNothing {
 		if r.options.Ask == nil {
 			return errors.New("this front end cannot ask for what the command reads")
 		}
-		in, err := cmd.StdinPipe()
-		if err != nil {
-			return err
-		}
-		ctx, cancel := context.WithCancel(r.ctx)
-		defer cancel()
-		go func() {
-			defer in.Close()
-			for ctx.Err() == nil {
-				line, err := r.options.Ask(ctx, "", c.asks == asksPassword)
-				if err != nil {
-					if ctx.Err() == nil {
-						fmt.Fprintln(os.Stderr, err)
-					}
-					return
-				}
-				if _, err := io.WriteString(in, line+"\n"); err != nil {
-					return
-				}
-			}
-		}()
+		c.Ask = func(ctx context.Context) (string, error) { return r.options.Ask(ctx, "", asks == asksPassword) }
 	}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error {
-		group := -cmd.Process.Pid
-		syscall.Kill(group, syscall.SIGINT)
-		time.AfterFunc(time.Second, func() { syscall.Kill(group, syscall.SIGKILL) })
-		return nil
-	}
-	cmd.WaitDelay = 2 * time.Second
 	var err error
-	r.outside(func() { err = cmd.Run() })
-	if r.ctx.Err() != nil && cmd.Process != nil {
-		// What a shell has put into the background does not hear the interrupt, and may be there when this process ends.
-		syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	}
-	if errors.Is(err, context.Canceled) {
-		return r.ctx.Err()
-	}
+	r.outside(func() { err = c.Run(r.ctx) })
 	return err
 }
 
@@ -193,7 +136,7 @@ func (r *run) expand(line string) string {
 	})
 	return afterDollar.ReplaceAllStringFunc(line, func(found string) string {
 		name := found[1:]
-		if b := r.ns.bindings[name]; b == nil || b.sort != isVar {
+		if b := r.ns.Bindings[name]; b == nil || b.Sort != namespace.Var {
 			return found
 		}
 		values, f := r.with(name).values()
@@ -249,7 +192,7 @@ func unquoted(s string) (string, error) {
 
 func (r *run) environment(args string) (string, error) {
 	if args == "" {
-		return strings.Join(sorted(os.Environ()), "\n"), nil
+		return strings.Join(slices.Sorted(slices.Values(os.Environ())), "\n"), nil
 	}
 	name, value, set := strings.Cut(args, "=")
 	if !set {

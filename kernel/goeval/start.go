@@ -1,19 +1,19 @@
 package goeval
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"runtime"
-	"runtime/pprof"
-	"slices"
-	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/loupeml/loupe/kernel/cell"
 	"github.com/loupeml/loupe/kernel/cell/instead"
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/goroutines"
+	"github.com/loupeml/loupe/kernel/goeval/lower"
+	"github.com/loupeml/loupe/kernel/goeval/syntax"
 )
 
 // outcome is how the goroutine of a cell ended.
@@ -90,29 +90,11 @@ func (r *run) end() {
 // slower.
 func (r *run) forget() {
 	r.begun.Stop() // also where it has not come to that yet
-	forget([]*cell.Run{r.begun})
-}
-
-// forget waits until the goroutines of runs that were stopped have ended.
-func forget(runs []*cell.Run) {
-	for wait := 10 * time.Millisecond; len(runs) > 0; wait = min(2*wait, 10*time.Second) {
-		time.Sleep(wait)
-		var profile bytes.Buffer
-		if pprof.Lookup("goroutine").WriteTo(&profile, 1) != nil {
-			continue
-		}
-		runs = slices.DeleteFunc(runs, func(r *cell.Run) bool {
-			if bytes.Contains(profile.Bytes(), fmt.Appendf(nil, "%q:%q", "cell", r.Name)) {
-				return false
-			}
-			r.Stopped()
-			return true
-		})
-	}
+	goroutines.AwaitEnd([]*cell.Run{r.begun})
 }
 
 // StopLeftBehind ends the goroutines that cells have left behind, where they look up.
-func (e *Evaluator) StopLeftBehind() { go forget(cell.StopEnded()) }
+func (e *Evaluator) StopLeftBehind() { go goroutines.AwaitEnd(cell.StopEnded()) }
 
 // start runs compiled code of a cell and waits for its end.
 func (r *run) start(main func()) *engine.Failure {
@@ -124,16 +106,23 @@ func (r *run) start(main func()) *engine.Failure {
 // await runs code in a goroutine of its own until it ends, or waits although it was interrupted.
 func (r *run) await(main func()) outcome {
 	done := make(chan outcome, 1)
+	var ended, well atomic.Bool
+	first := func() bool { return ended.CompareAndSwap(false, true) } // the first end counts
 	tell := func(o outcome) {
-		select {
-		case done <- o:
-		default: // the first end counts
+		if first() {
+			done <- o
 		}
 	}
 	ids := make(chan uintptr, 1)
 	r.begun.Ends(func(status int) { tell(outcome{exit: &status}) }, func(value any, pcs []uintptr) {
+		if !first() {
+			if well.Load() { // the cell is about to end
+				r.late(value, pcs)
+			}
+			return
+		}
 		r.begun.Stop() // in a program, it would be the end of all
-		tell(outcome{panicked: true, elsewhere: true, value: value, frames: framesOf(pcs)})
+		done <- outcome{panicked: true, elsewhere: true, value: value, frames: framesOf(pcs)}
 	})
 	defer r.begun.Ends(nil, r.late)
 	defer r.stopsWork()()
@@ -143,7 +132,7 @@ func (r *run) await(main func()) outcome {
 	go func() {
 		// The goroutines that the cell starts inherit the label, and end with it at an interrupt.
 		r.begun.Enter()
-		ids <- goroutineID()
+		ids <- goroutines.ID()
 		finished := false
 		defer func() {
 			if finished {
@@ -157,6 +146,7 @@ func (r *run) await(main func()) outcome {
 		}()
 		main()
 		finished = true
+		well.Store(true)
 		tell(outcome{})
 	}()
 	id := <-ids
@@ -185,7 +175,7 @@ func (r *run) await(main func()) outcome {
 			// The goroutine may wait for what never comes. It is left behind, to end when it wakes up. What the library
 			// is at does come to its end, and a goroutine that is found to wait at one place and then at another gets
 			// on.
-			waits := waiting(id)
+			waits := goroutines.Waiting(id)
 			if waits != "" && waits == waited && r.begun.Scope.Busy() == "" {
 				return outcome{left: true}
 			}
@@ -241,53 +231,11 @@ func framesOf(pcs []uintptr) []frame {
 	frames := runtime.CallersFrames(pcs)
 	for {
 		f, more := frames.Next()
-		if number, ok := cellNumber(f.File); ok {
-			out = append(out, frame{number: number, line: f.Line, function: functionName(f.Function)})
+		if number, ok := syntax.CellNumber(f.File); ok {
+			out = append(out, frame{number: number, line: f.Line, function: lower.FunctionName(f.Function)})
 		}
 		if !more {
 			return out
 		}
 	}
-}
-
-// functionName is how a function of a compiled cell is called in its source.
-func functionName(name string) string {
-	name = name[strings.LastIndexByte(name, '/')+1:]
-	if _, rest, ok := strings.Cut(name, "."); ok {
-		name = rest
-	}
-	if rest, ok := strings.CutPrefix(name, private+"run"); ok {
-		return strings.TrimPrefix(rest, ".")
-	}
-	if rest, ok := strings.CutPrefix(name, private+"init"); ok {
-		name = "init" + strings.TrimLeft(rest, "0123456789")
-	}
-	name = strings.NewReplacer(mark, "", local, "").Replace(name)
-	return strings.TrimSuffix(name, "[...]")
-}
-
-// goroutineID returns the number of the calling goroutine, as stack traces name it.
-func goroutineID() uintptr {
-	var buf [64]byte
-	fields := strings.Fields(string(buf[:runtime.Stack(buf[:], false)]))
-	id, _ := strconv.Atoi(fields[1])
-	return uintptr(id)
-}
-
-// waiting returns where a goroutine waits for another, or for input; "" where it runs.
-func waiting(id uintptr) string {
-	buf := make([]byte, 1<<20)
-	text := string(buf[:runtime.Stack(buf, true)])
-	_, rest, ok := strings.Cut("\n"+text, fmt.Sprintf("\ngoroutine %d [", id))
-	if !ok {
-		return ""
-	}
-	stack, _, _ := strings.Cut(rest, "\n\n")
-	state, where, _ := strings.Cut(stack, "]")
-	for _, s := range []string{"chan receive", "chan send", "select", "sync.", "semacquire", "sleep", "IO wait"} {
-		if strings.HasPrefix(state, s) {
-			return where
-		}
-	}
-	return ""
 }

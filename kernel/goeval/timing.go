@@ -15,6 +15,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/loupeml/loupe/kernel/engine"
+	"github.com/loupeml/loupe/kernel/goeval/lexical"
 )
 
 // clock measures what a cell's code takes, without its check and compilation.
@@ -84,7 +85,7 @@ func (r *run) timeit(args string) engine.Result {
 		} else {
 			repeats = n
 		}
-		statement = blanked(m[0]) + statement[len(m[0]):]
+		statement = lexical.Blanked(m[0]) + statement[len(m[0]):]
 	}
 	if strings.TrimSpace(statement) == "" {
 		return magicFailure(errors.New("%timeit needs a statement"))

@@ -22,6 +22,8 @@ type Parameter struct {
 	Name string
 	// Value is what stands in the cell: Go's notation of a value.
 	Value string
+	// given is the value as it was typed; a variable that holds a duration reads it. It is empty for a plain string.
+	given string
 }
 
 // ParseParameter reads NAME=VALUE. A value that Go writes so is that: a number, true, false, nil, a quoted string, or a
@@ -32,10 +34,15 @@ func ParseParameter(text string, plain bool) (Parameter, error) {
 		return Parameter{},
 			fmt.Errorf("%q is no parameter: it should be the name of a variable, =, and its value, such as seeds=5", text)
 	}
+	p := Parameter{Name: name}
+	if !plain {
+		p.given = strings.TrimSpace(value)
+	}
 	if plain || !isLiteral(value) {
 		value = strconv.Quote(value)
 	}
-	return Parameter{Name: name, Value: strings.TrimSpace(value)}, nil
+	p.Value = strings.TrimSpace(value)
+	return p, nil
 }
 
 func isLiteral(source string) bool {
@@ -88,6 +95,11 @@ func (nb *Notebook) Set(parameters ...Parameter) error {
 		before, err := definedIn(cells, p.Name)
 		if err != nil {
 			return err
+		}
+		if p.given != "" && holdsDuration(before.Source, p.Name) {
+			if p.Value, err = durationSource(p.given); err != nil {
+				return fmt.Errorf("notebook: the parameter %s: %w", p.Name, err)
+			}
 		}
 		injected[before] = append(injected[before], p.Name+" = "+p.Value)
 	}
@@ -143,30 +155,13 @@ func definedIn(cells []*Cell, name string) (*Cell, error) {
 
 // variables returns the variables that a cell defines at its top level, and how often it mentions each name.
 func variables(source string) (defined []string, mentions map[string]int) {
-	var lines []string
-	for line := range strings.Lines(source) {
-		if trimmed := strings.TrimSpace(line); strings.HasPrefix(trimmed, "%") || strings.HasPrefix(trimmed, "!") {
-			line = "\n"
-		}
-		lines = append(lines, line)
-	}
-	body := strings.Join(lines, "")
-	// What a cell declares and what it does may stand in any order, which no file of Go may: a function's body takes both
-	// but functions, and the parser goes on after those.
-	file, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc _() {\n"+body+"\n}",
-		parser.SkipObjectResolution|parser.AllErrors)
-	if file == nil || err != nil && len(file.Decls) == 0 {
+	file := parseGo(source)
+	if file == nil {
 		return nil, nil
 	}
 	mentions = map[string]int{}
-	for _, d := range file.Decls {
-		f, ok := d.(*ast.FuncDecl)
-		if !ok || f.Body == nil {
-			continue
-		}
-		for _, s := range f.Body.List {
-			defined = append(defined, definedBy(s)...)
-		}
+	for _, s := range statements(file) {
+		defined = append(defined, definedBy(s)...)
 	}
 	ast.Inspect(file, func(n ast.Node) bool {
 		switch n := n.(type) {
@@ -184,6 +179,36 @@ func variables(source string) (defined []string, mentions map[string]int) {
 		return true
 	})
 	return defined, mentions
+}
+
+// parseGo returns what a cell says as a file of Go; nil if nothing can be made of it.
+func parseGo(source string) *ast.File {
+	var lines []string
+	for line := range strings.Lines(source) {
+		if trimmed := strings.TrimSpace(line); strings.HasPrefix(trimmed, "%") || strings.HasPrefix(trimmed, "!") {
+			line = "\n"
+		}
+		lines = append(lines, line)
+	}
+	body := strings.Join(lines, "")
+	// What a cell declares and what it does may stand in any order, which no file of Go may: a function's body takes both
+	// but functions, and the parser goes on after those.
+	file, err := parser.ParseFile(token.NewFileSet(), "", "package p\nfunc _() {\n"+body+"\n}",
+		parser.SkipObjectResolution|parser.AllErrors)
+	if file == nil || err != nil && len(file.Decls) == 0 {
+		return nil
+	}
+	return file
+}
+
+// statements are those that stand at the top level of a cell.
+func statements(file *ast.File) (all []ast.Stmt) {
+	for _, d := range file.Decls {
+		if f, ok := d.(*ast.FuncDecl); ok && f.Body != nil {
+			all = append(all, f.Body.List...)
+		}
+	}
+	return all
 }
 
 func definedBy(s ast.Stmt) (names []string) {

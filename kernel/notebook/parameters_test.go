@@ -73,6 +73,13 @@ func TestParametersAreSetBehindTheirDefinition(t *testing.T) {
 			"error: no cell defines a variable a"},
 		"unknown": {[]*Cell{code("", "seeds, images := 3, 600")}, []string{"seed=5"},
 			"error: no cell defines a variable seed; there are seeds, images"},
+		"duration": {[]*Cell{code("", "d, n := 3 * time.Second, 2\nvar e time.Duration\nvar f = -time.Duration(5)")},
+			[]string{"d=1h30m", "n=7", "e=1500ms", "f=0"}, "d, n := 3 * time.Second, 2; var e time.Duration; " +
+				"var f = -time.Duration(5) | [d = 90 * time.Minute; n = 7; e = 1500 * time.Millisecond; f = 0]"},
+		"no unit": {[]*Cell{code("", "d := time.Minute")}, []string{"d=3"},
+			"error: the parameter d: 3 is no duration: write a number and its unit"},
+		"no duration": {[]*Cell{code("", "d := time.Second.Seconds(); s := \"5m\"")}, []string{"d=3", "s=3s"},
+			"d := time.Second.Seconds(); s := \"5m\" | [d = 3; s = \"3s\"]"},
 		"twice":   {[]*Cell{code("", "a := 1")}, []string{"a=3", "a=4"}, "error: the parameter a is given twice"},
 		"nothing": {[]*Cell{text()}, []string{"a=3"}, "error: no cell defines a variable a"},
 	} {

@@ -127,7 +127,11 @@ func (s *session) receiveShell() {
 	for {
 		select {
 		case m := <-s.sockets.Shell.Messages():
-			if !s.accept(m) {
+			if m.Header.Type == (wire.InterruptRequest{}).MessageType() {
+				// Its place is control; VS Code sends it here, behind the cell that it is to stop.
+				s.publish(&m, wire.KernelStatus{ExecutionState: wire.Busy})
+				s.finish(s.sockets.Shell, &m, s.dispatchAnywhere(s.sockets.Shell, &m))
+			} else if !s.accept(m) {
 				s.publish(&m, wire.KernelStatus{ExecutionState: wire.Busy})
 				s.finish(s.sockets.Shell, &m, fmt.Errorf("session: there is no subshell %q", m.Header.Subshell))
 			}

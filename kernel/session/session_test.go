@@ -436,6 +436,24 @@ func TestSecondInterruptInsists(t *testing.T) {
 	c.interruptCell(cell)
 }
 
+// VS Code sends its interrupt_request on shell, where it would wait for the end of the cell that it is to stop:
+// interrupt in https://github.com/microsoft/vscode-jupyter, src/kernels/raw/session/rawKernelConnection.node.ts
+func TestInterruptOnShell(t *testing.T) {
+	c := start(t, echo.New(), Options{})
+	cell := c.Execute("sleep")
+	c.WantBusy()
+	c.WantExecuteInput("sleep")
+	c.WantStdout("sleeping\n")
+	c.Ask(wire.InterruptRequest{})
+	c.WantBusy()
+	c.WantReply(&wire.InterruptReply{})
+	c.WantIdle()
+	c.Follow(cell)
+	c.WantError("Interrupted")
+	c.WantFailed(wire.StatusError)
+	c.WantIdle()
+}
+
 func TestInterruptBetweenCells(t *testing.T) {
 	c := start(t, echo.New(), Options{})
 	c.AskControl(wire.InterruptRequest{})

@@ -295,6 +295,29 @@ func TestWhatIsLeftBehindGoesOn(t *testing.T) {
 	}
 }
 
+// A goroutine that panics while its cell ends fails the cell, or is told of after it.
+func TestAPanicIsNotLostWhileACellEnds(t *testing.T) {
+	w := newWorker(t)
+	for _, tier := range []string{"go", "yaegi"} {
+		eval(t, w, "%engine "+tier)
+		for range 50 {
+			out := &transcript{}
+			r, err := w.Eval(context.Background(), engine.Cell{Number: 1, Source: "go func() { panic(\"over there\") }()"}, out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Failure != nil {
+				continue
+			}
+			for end := time.Now().Add(hangs); !strings.Contains(out.String(), "over there"); time.Sleep(time.Millisecond) {
+				if time.Now().After(end) {
+					t.Fatalf("%s: the cell went well, and nothing is said of the panic: %q", tier, out)
+				}
+			}
+		}
+	}
+}
+
 // An interrupt between cells ends what they have left running.
 func TestWhatIsLeftRunningCanBeStopped(t *testing.T) {
 	w := newWorker(t)

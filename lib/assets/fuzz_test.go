@@ -13,7 +13,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/loupeml/loupe/internal/bounded"
+	"github.com/loupeml/loupe/lib/internal/bounded"
 )
 
 // go test -fuzz FuzzUnpack ./lib/assets goes on from the seeds: packages, whose files stay in the asset's folder.

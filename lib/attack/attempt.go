@@ -24,7 +24,7 @@ func (e *Evaluation) Attempt(name string, m *model.Model, labels []int,
 	}
 	var standing []int
 	for i, by := range e.By {
-		if by == Stands {
+		if by == Robust {
 			standing = append(standing, i)
 		}
 	}

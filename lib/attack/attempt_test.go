@@ -22,7 +22,7 @@ func TestOneMoreAttempt(t *testing.T) {
 	e := &Evaluation{Norm: LInf, Eps: eps, originals: images, By: make([]int, n)}
 	e.Robust.Total, e.Robust.Correct = n, stood
 	for i := range e.By {
-		e.By[i] = Stands
+		e.By[i] = Robust
 	}
 	e.By[0] = WrongBefore
 	if e.Images, err = images.LocalClone(); err != nil {
@@ -70,7 +70,7 @@ func TestOneMoreAttempt(t *testing.T) {
 		t.Fatal(err)
 	}
 	for i, at := range e.By {
-		if wrong := predicted[i] != labels[i]; wrong != (at != Stands) {
+		if wrong := predicted[i] != labels[i]; wrong != (at != Robust) {
 			t.Errorf("image %d: by %d, and predicted as %d of class %d", i, at, predicted[i], labels[i])
 		}
 	}

@@ -61,7 +61,7 @@ type Evaluation struct {
 
 // What [Evaluation].By says of images that no attack has changed.
 const (
-	Stands      = -1
+	Robust      = -1
 	WrongBefore = -2
 )
 
@@ -113,7 +113,7 @@ func (a AutoAttack) Run(m *model.Model, images *tensors.Tensor, labels []int) (*
 	var standing []int
 	for i := range n {
 		if e.By[i] = WrongBefore; predicted[i] == labels[i] {
-			e.By[i] = Stands
+			e.By[i] = Robust
 			standing = append(standing, i)
 		}
 	}

@@ -55,7 +55,7 @@ func TestAutoAttackOnALinearClassifier(t *testing.T) {
 		}
 		off := 0
 		for i, by := range e.By {
-			if robust[i] != (by == Stands) {
+			if robust[i] != (by == Robust) {
 				off++
 			}
 		}

@@ -168,7 +168,7 @@ func TestAttacksOfTwoClasses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if e.Clean.Correct != clean || e.Robust.Correct != robust ||
-		!slices.Equal(e.By, []int{0, 0, Stands, Stands, 0, 0, Stands, Stands, WrongBefore}) {
+		!slices.Equal(e.By, []int{0, 0, Robust, Robust, 0, 0, Robust, Robust, WrongBefore}) {
 		t.Errorf("AutoAttack: %v, %v", e, e.By)
 	}
 	if names := []string{e.Attempts[0].Attack, e.Attempts[1].Attack}; !slices.Equal(names,

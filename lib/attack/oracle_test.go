@@ -88,7 +88,7 @@ func TestRobustAccuracyIsTheAuthors(t *testing.T) {
 			theirs, differ := 0, 0
 			for i, stands := range authors[uint8](t, name+"_stands_"+string(rune('0'+i)))[:len(labels)] {
 				theirs += int(stands)
-				if (stands == 1) != (e.By[i] == Stands) {
+				if (stands == 1) != (e.By[i] == Robust) {
 					differ++
 				}
 			}

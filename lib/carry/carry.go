@@ -7,9 +7,12 @@ package carry
 
 import (
 	"bufio"
+	"bytes"
+	"crypto/sha256"
 	"encoding"
 	"encoding/gob"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"go/token"
 	"io"
@@ -83,7 +86,8 @@ func Save(file string, v any) (err error) {
 			err = fmt.Errorf("carry: %w", e)
 		}
 	}()
-	w := bufio.NewWriter(f)
+	buffered, sum := bufio.NewWriter(f), sha256.New()
+	w := io.MultiWriter(buffered, sum)
 	if err := json.NewEncoder(w).Encode(h); err != nil {
 		return fmt.Errorf("carry: %w", err)
 	}
@@ -93,7 +97,10 @@ func Save(file string, v any) (err error) {
 		err = gob.NewEncoder(w).Encode(v)
 	}
 	if err == nil {
-		err = w.Flush()
+		_, err = buffered.Write(sum.Sum(nil))
+	}
+	if err == nil {
+		err = buffered.Flush()
 	}
 	if err != nil {
 		return fmt.Errorf("carry: %w", err)
@@ -133,13 +140,38 @@ func Load[T any](file string) T {
 	return v
 }
 
+// whole checks that a file is as [Save] has written it, and returns its contents without the sum at their end.
+// encoding/gob trusts sizes that it reads: a damaged one could fill the memory.
+func whole(f io.ReadSeeker, size int64) (io.Reader, error) {
+	content := io.LimitReader(f, size-sha256.Size)
+	sum := sha256.New()
+	if _, err := io.Copy(sum, content); err != nil {
+		return nil, err
+	}
+	said, err := io.ReadAll(f)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(said, sum.Sum(nil)) {
+		return nil, errors.New("it is damaged, or was cut short")
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	return io.LimitReader(f, size-sha256.Size), nil
+}
+
 func load[T any](file string) (v T, err error) {
-	f, _, err := regular.Open(file)
+	f, size, err := regular.Open(file)
 	if err != nil {
 		return v, fmt.Errorf("carry: %w", err)
 	}
 	defer f.Close()
-	h, rest, err := header(f)
+	content, err := whole(f, size)
+	if err != nil {
+		return v, fmt.Errorf("carry: %s: %w", file, err)
+	}
+	h, rest, err := header(content)
 	if err != nil {
 		return v, err
 	}

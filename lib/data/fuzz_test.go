@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/loupeml/loupe/internal/bounded"
+	"github.com/loupeml/loupe/lib/internal/bounded"
 )
 
 // fuzzed writes a file, and looks at the first and the last image of the dataset that open makes of it.

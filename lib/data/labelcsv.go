@@ -22,12 +22,12 @@ func readCSV(text, from string) ([]csvRow, error) {
 	if !strings.Contains(text, "\n") {
 		text = strings.ReplaceAll(text, "\r", "\n") // as old programs of the Macintosh write
 	}
-	first, _, _ := strings.Cut(text, "\n")
+	first, rest, _ := strings.Cut(text, "\n")
 	lines := 0
 	comma := ','
 	if sep, ok := strings.CutPrefix(strings.TrimSpace(first), "sep="); ok && len(sep) == 1 { // Excel's word on it
 		comma = rune(sep[0])
-		text, lines = text[len(first)+1:], 1
+		text, lines = rest, 1
 	} else {
 		most := 0
 		for _, c := range ",;\t|" {

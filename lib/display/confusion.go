@@ -1,6 +1,7 @@
 package display
 
 import (
+	"cmp"
 	"fmt"
 	"image"
 	"image/color"
@@ -23,6 +24,8 @@ type Confusion struct {
 	Classes []string // nil for numbers
 	// Normalize divides each row by its sum.
 	Normalize bool
+	// Rows and Columns say what these are; "" means "true" and "predicted".
+	Rows, Columns string
 }
 
 // Up to so many classes the cells have their numbers written in, and the classes their names.
@@ -113,7 +116,8 @@ func (c Confusion) Plot() (*plot.Plot, error) {
 		return nil, err
 	}
 	n := len(m)
-	p := newPlot(c.Title, "predicted", "true")
+	columns := cmp.Or(c.Columns, "predicted")
+	p := newPlot(c.Title, columns, cmp.Or(c.Rows, "true"))
 	shares := make(cells, n)
 	for i, row := range m {
 		shares[i] = make([]float64, n)
@@ -125,7 +129,7 @@ func (c Confusion) Plot() (*plot.Plot, error) {
 	p.X.Min, p.X.Max, p.Y.Min, p.Y.Max = -0.5, float64(n)-0.5, -0.5, float64(n)-0.5
 	p.X.LineStyle.Width = 0
 	if n > mostNumbered {
-		p.X.Label.Text = fmt.Sprintf("predicted (darkest: %.4g)", largest)
+		p.X.Label.Text = fmt.Sprintf("%s (darkest: %.4g)", columns, largest)
 	} else if err := c.number(p, m, shares); err != nil {
 		return nil, err
 	}

@@ -62,6 +62,25 @@ func TestConfusionIsNormalizedAsScikitLearnDoes(t *testing.T) {
 	}
 }
 
+func TestConfusionSaysWhatItsRowsAndColumnsAre(t *testing.T) {
+	counts := [][]float64{{2, 1}, {0, 3}}
+	for _, c := range []struct {
+		matrix        Confusion
+		rows, columns string
+	}{
+		{Confusion{Counts: counts}, "true", "predicted"},
+		{Confusion{Counts: counts, Rows: "given", Columns: "seems"}, "given", "seems"},
+	} {
+		p, err := c.matrix.Plot()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Y.Label.Text != c.rows || p.X.Label.Text != c.columns {
+			t.Errorf("rows are %q and columns %q, want %q and %q", p.Y.Label.Text, p.X.Label.Text, c.rows, c.columns)
+		}
+	}
+}
+
 // The golden is NumPy's histogram, with many values on the edges of bins.
 func TestHistogramIsNumPys(t *testing.T) {
 	bars, err := Histogram{Values: edges[float64](t, "values"), Bins: 16}.bars()

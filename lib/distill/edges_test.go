@@ -164,7 +164,7 @@ func TestWhatCannotBeDistilled(t *testing.T) {
 			r.Data, r.Sampler = source(t, 16, unlabelled), learn.Poisson(0.5)
 		}), "would draw smaller batches"},
 	} {
-		_, err := Alone(c.r)
+		_, err := WithoutTeacher(c.r)
 		said1(t, err, c.want)
 	}
 	nan := tensors.FromFlatDataAndDimensions([]float32{1, 2, float32(math.NaN()), 0, 0, 0}, 2, 3)
@@ -200,10 +200,10 @@ func TestWhatCannotBeDistilled(t *testing.T) {
 		c.Models[0].KL != 0 {
 		t.Errorf("without labels it is %+v, %v", c, err)
 	}
-	if _, err := More(pictures(t, 4), []int{0}); err == nil {
+	if _, err := WithUnlabelled(pictures(t, 4), []int{0}); err == nil {
 		t.Error("there are labels for fewer images")
 	}
-	_, err = More(pictures(t, 4), make([]int, 4), oracle.Pixels(2, side, side, 3))
+	_, err = WithUnlabelled(pictures(t, 4), make([]int, 4), oracle.Pixels(2, side, side, 3))
 	said1(t, err, "without labels do not go with")
 }
 
@@ -211,36 +211,36 @@ func TestWhatCannotBeNear(t *testing.T) {
 	testenv.Asset(t, "xla-cpu")
 	a := linear(t, 1)
 	for _, r := range []float64{-0.1, 1.1, math.NaN()} {
-		_, err := Near(a, linear(t, 2), r, nil, 0)
+		_, err := Interpolate(a, linear(t, 2), r, nil, 0)
 		said1(t, err, "it lies between 0 and 1")
 	}
 	deep, err := learn.MLP(model.Spec{Name: "deep", Height: side, Width: side, Channels: 1}, 3, 1, 5)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Near(a, deep, 0.5, nil, 0)
+	_, err = Interpolate(a, deep, 0.5, nil, 0)
 	said1(t, err, "near the teacher is for one architecture")
 	wide, err := learn.MLP(model.Spec{Name: "wide", Height: side, Width: side, Channels: 1}, 3, 1, 6)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Near(deep, wide, 0.5, nil, 0)
+	_, err = Interpolate(deep, wide, 0.5, nil, 0)
 	said1(t, err, `the weight "hidden1.bias" is`)
 	other, err := learn.MLP(model.Spec{Name: "other", Height: side, Width: side, Channels: 1, Mean: []float64{0.5},
 		Std: []float64{1}}, 3, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Near(a, other, 0.5, nil, 0)
+	_, err = Interpolate(a, other, 0.5, nil, 0)
 	said1(t, err, "normalise them in another way")
 	normalised := twoConvolutions(t, "teacher")
-	_, err = Near(normalised, normalised, 0.5, nil, 8)
+	_, err = Interpolate(normalised, normalised, 0.5, nil, 8)
 	said1(t, err, "whose statistics have to be refreshed")
 	_, err = Refresh(a, source(t, 4, nil), 2)
 	said1(t, err, "no running statistics to refresh")
 	_, err = Refresh(normalised, goldenImages(t), 19)
 	said1(t, err, "batches of 19 of 20 images")
-	near, err := Near(a, linear(t, 2), 0.25, nil, 0)
+	near, err := Interpolate(a, linear(t, 2), 0.25, nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -440,7 +440,7 @@ type fails struct {
 }
 
 func (f fails) Due(_, _, _ int) bool { *f.steps++; return *f.steps > f.after }
-func (f fails) Do(*learn.Moment) error {
+func (f fails) Do(*learn.RunState) error {
 	return errors.New("the disk is full")
 }
 
@@ -465,21 +465,21 @@ func TestStudy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if study.Student.Steps != 40 || study.Alone.Steps != 40 {
-		t.Errorf("%d steps with a teacher, %d without", study.Student.Steps, study.Alone.Steps)
+	if study.Student.Steps != 40 || study.WithoutTeacher.Steps != 40 {
+		t.Errorf("%d steps with a teacher, %d without", study.Student.Steps, study.WithoutTeacher.Steps)
 	}
 	if with, without := study.Models[0], study.Models[1]; with.KL > without.KL/2 ||
 		with.Agreement.Correct <= without.Agreement.Correct {
 		t.Errorf("with a teacher %+v, without %+v", with, without)
 	}
-	if study.Alone.History.Metrics["accuracy"] == nil || study.Student.History.Metrics["accuracy"] != nil {
+	if study.WithoutTeacher.History.Metrics["accuracy"] == nil || study.Student.History.Metrics["accuracy"] != nil {
 		t.Error("the accuracy is that of the labelled alone")
 	}
 	layers, err := study.Align(images)
 	if err != nil || len(layers.Series) != 2 || layers.Series[1].Name != "without a teacher" || len(layers.Names) == 0 {
 		t.Fatalf("%+v, %v", layers, err)
 	}
-	for i, m := range []*model.Model{study.Student.Nets[Student], study.Alone.Nets[Student]} {
+	for i, m := range []*model.Model{study.Student.Nets[Student], study.WithoutTeacher.Nets[Student]} {
 		want, err := Align(teacher, m, images)
 		if err != nil || len(want) != len(layers.Names) {
 			t.Fatal(want, err)
@@ -638,7 +638,7 @@ func TestSeeds(t *testing.T) {
 	}
 	_, err = KeepLabels(teacher, ds, 17)
 	said1(t, err, "17 of 16 images")
-	more, err := More(pictures(t, 3), []int{0, 1, 2}, pictures(t, 2), pictures(t, 1))
+	more, err := WithUnlabelled(pictures(t, 3), []int{0, 1, 2}, pictures(t, 2), pictures(t, 1))
 	if err != nil || !slices.Equal(more.Labels(), []int{0, 1, 2, -1, -1, -1}) {
 		t.Fatal(more, err)
 	}

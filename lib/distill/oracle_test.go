@@ -329,7 +329,7 @@ func TestNearTheTeacher(t *testing.T) {
 	testenv.Asset(t, "xla-cpu")
 	teacher, student, data := twoConvolutions(t, "teacher"), twoConvolutions(t, "student"), goldenImages(t)
 	for _, r := range []float64{0, 0.1, 1} {
-		near, err := Near(teacher, student, r, data, 8)
+		near, err := Interpolate(teacher, student, r, data, 8)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -11,9 +11,9 @@ import (
 	"github.com/loupeml/loupe/lib/model"
 )
 
-// More puts images without labels behind labelled ones: more for a student to ask its teacher about. All images are
-// [N, H, W, C] of one size and type, float32 in 0..1 or uint8; labels has one for each of the first.
-func More(images *tensors.Tensor, labels []int, unlabelled ...*tensors.Tensor) (*learn.Tensors, error) {
+// WithUnlabelled puts images without labels behind labelled ones: more for a student to ask its teacher about. All
+// images are [N, H, W, C] of one size and type, float32 in 0..1 or uint8; labels has one for each of the first.
+func WithUnlabelled(images *tensors.Tensor, labels []int, unlabelled ...*tensors.Tensor) (*learn.Tensors, error) {
 	all := append([]*tensors.Tensor{images}, unlabelled...)
 	n := 0
 	for i, t := range all {

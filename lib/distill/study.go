@@ -17,15 +17,15 @@ import (
 // Study is a student with a teacher, the same network that learnt alone on the same budget, and both compared with the
 // teacher.
 type Study struct {
-	Student, Alone *learn.Trained
-	*Comparison    // nil of a study that an error has ended
+	Student, WithoutTeacher *learn.Trained
+	*Comparison             // nil of a study that an error has ended
 
 	teacher *model.Model
 }
 
-// Study trains a student by [Distillation.Of] and one by [Alone], from the same start, and compares both with the
-// teacher on a labelled dataset that none of them has learnt from. A Checkpoint of the run is the student's; the other
-// has one beside it with " alone" in its name.
+// Study trains a student by [Distillation.Of] and one by [WithoutTeacher], from the same start, and compares both with
+// the teacher on a labelled dataset that none of them has learnt from. A Checkpoint of the run is the student's; the
+// other has one beside it with " alone" in its name.
 //
 // Interrupted, or ended by another error once something is trained, such as a loss that is no number, it returns what
 // is trained beside the error, without the comparison.
@@ -37,7 +37,7 @@ func (d Distillation) Study(run learn.Run, test model.Labeled) (*Study, error) {
 	if err != nil {
 		return nil, err
 	}
-	without, err := Alone(run)
+	without, err := WithoutTeacher(run)
 	if err != nil {
 		return nil, err
 	}
@@ -58,14 +58,14 @@ func (d Distillation) Study(run learn.Run, test model.Labeled) (*Study, error) {
 	if study.Student, err = with.Do(); err != nil {
 		return study.part(err)
 	}
-	if study.Alone, err = without.Do(); err != nil {
+	if study.WithoutTeacher, err = without.Do(); err != nil {
 		return study.part(err)
 	}
 	var of []*model.Answers
 	for _, one := range []struct {
 		trained *learn.Trained
 		called  string
-	}{{study.Student, "student"}, {study.Alone, "student without a teacher"}} {
+	}{{study.Student, "student"}, {study.WithoutTeacher, "student without a teacher"}} {
 		m, err := one.trained.Nets[Student].Renamed(one.called)
 		if err != nil {
 			return study.part(err)
@@ -95,13 +95,13 @@ func (s *Study) part(err error) (*Study, error) {
 func (s *Study) Align(images *tensors.Tensor, layers ...string) (display.Lines, error) {
 	all := display.Lines{Title: "How alike the networks represent images", Y: "linear CKA with the teacher",
 		YMin: 0, YMax: 1}
-	if s == nil || s.Student == nil || s.Alone == nil {
+	if s == nil || s.Student == nil || s.WithoutTeacher == nil {
 		return all, fmt.Errorf("distill: layers of a study that was not done to its end")
 	}
 	for _, one := range []struct {
 		name    string
 		trained *learn.Trained
-	}{{"student", s.Student}, {"without a teacher", s.Alone}} {
+	}{{"student", s.Student}, {"without a teacher", s.WithoutTeacher}} {
 		alignment, err := Align(s.teacher, one.trained.Nets[Student], images, layers...)
 		if err != nil {
 			return all, err

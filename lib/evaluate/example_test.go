@@ -5,6 +5,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
+	"github.com/loupeml/loupe/internal/yours"
 	"github.com/loupeml/loupe/lib/evaluate"
 	"github.com/loupeml/loupe/lib/model"
 )
@@ -33,4 +34,26 @@ func ExampleFromAnswers() {
 	// 66.7% (22.3 to 95.7%), 4 of 6
 	// image 2 is the surest mistake
 	// area under the ROC curve 0.889
+}
+
+func ExampleOf() {
+	photos := yours.Photos(20)
+	e, err := evaluate.Of(yours.Network(), photos)
+	fmt.Println(e, err)
+	// Output: balance on tensor: 20 images, accuracy 100.0% (83.2 to 100.0%), 20 of 20 <nil>
+}
+
+func ExampleCompare() {
+	photos := yours.Photos(20)
+	first, err := evaluate.Of(yours.Network(), photos)
+	if err != nil {
+		panic(err)
+	}
+	second, err := evaluate.Of(yours.CNN(photos), photos)
+	if err != nil {
+		panic(err)
+	}
+	compared, err := evaluate.Compare(first, second)
+	fmt.Println(compared.Accuracy.Total(), "images", err)
+	// Output: 20 images <nil>
 }

@@ -28,7 +28,7 @@ func (r *Issues) Len() int { return r.n }
 func (r *Issues) Kinds() []Kind { return slices.Clone(r.kinds) }
 
 // Of are the pictures with an issue of a kind, the worst first; duplicates set by set.
-func (r *Issues) Of(kind Kind) (*Found, error) {
+func (r *Issues) Of(kind Kind) (*Flagged, error) {
 	m := r.of[kind]
 	if m == nil {
 		all := slices.Concat(ofPictures, ofFeatures)
@@ -37,7 +37,7 @@ func (r *Issues) Of(kind Kind) (*Found, error) {
 		}
 		return nil, unknown(kind, all)
 	}
-	f := &Found{Kind: kind, Among: r.n, Sets: m.sets, ds: r.ds}
+	f := &Flagged{Kind: kind, Among: r.n, Sets: m.sets, ds: r.ds}
 	set := make([]int, r.n)
 	for k, members := range m.sets {
 		for _, i := range members {
@@ -196,8 +196,8 @@ func (r *Issues) Bundle() mime.Bundle {
 	return display.Stack(r.Counts().Bundle(), display.Shown(g, err))
 }
 
-// Found are the pictures with an issue of one kind.
-type Found struct {
+// Flagged are the pictures with an issue of one kind.
+type Flagged struct {
 	Kind    Kind
 	Indices []int     // of the pictures in the dataset, the worst first; duplicates set by set
 	Scores  []float64 // theirs, 0..1, the lower the worse
@@ -209,7 +209,7 @@ type Found struct {
 }
 
 // Table has a row for each picture: its number, its file, its score, and of duplicates the set that it belongs to.
-func (f *Found) Table() table.Table {
+func (f *Flagged) Table() table.Table {
 	var files []string
 	for _, i := range f.Indices {
 		files = append(files, f.ds.Name(i))
@@ -227,7 +227,7 @@ func (f *Found) Table() table.Table {
 }
 
 // tiles are the first pictures with their files, and their scores or sets.
-func (f *Found) tiles(most int) ([]display.Tile, error) {
+func (f *Flagged) tiles(most int) ([]display.Tile, error) {
 	var tiles []display.Tile
 	for k, i := range f.Indices[:min(most, len(f.Indices))] {
 		img, err := f.ds.Image(i)
@@ -248,7 +248,7 @@ func (f *Found) tiles(most int) ([]display.Tile, error) {
 }
 
 // Grid shows the worst pictures, at most 24, with their files, and their scores or sets. They are read again.
-func (f *Found) Grid() (display.Grid, error) {
+func (f *Flagged) Grid() (display.Grid, error) {
 	tiles, err := f.tiles(inGrid)
 	if err != nil {
 		return display.Grid{}, err
@@ -261,7 +261,7 @@ func (f *Found) Grid() (display.Grid, error) {
 }
 
 // String says how many pictures there are.
-func (f *Found) String() string {
+func (f *Flagged) String() string {
 	text := fmt.Sprintf("%s: %d of %d pictures", strings.ReplaceAll(string(f.Kind), "_", " "), len(f.Indices), f.Among)
 	if f.Sets != nil {
 		text += fmt.Sprintf(" in %d sets", len(f.Sets))
@@ -270,7 +270,7 @@ func (f *Found) String() string {
 }
 
 // Bundle shows the worst pictures.
-func (f *Found) Bundle() mime.Bundle {
+func (f *Flagged) Bundle() mime.Bundle {
 	if len(f.Indices) == 0 {
 		return mime.TextOf(f.String())
 	}

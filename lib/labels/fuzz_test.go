@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/loupeml/loupe/internal/bounded"
+	"github.com/loupeml/loupe/lib/internal/bounded"
 )
 
 // go test -fuzz FuzzDecisions ./lib/labels goes on from the seeds: files of decisions, and of verdicts.

@@ -124,8 +124,8 @@ func (b *Benchmark) Ranking(prevalence float64, corrected bool) []int {
 	return order
 }
 
-// Crossing is where a model overtakes another one as the noise prevalence rises.
-type Crossing struct {
+// RankReversal is where a model overtakes another one as the noise prevalence rises.
+type RankReversal struct {
 	Leader    int `display:"leader"` // models: the better one below the prevalence, and above it
 	Overtaker int `display:"overtaken by"`
 	// Prevalence is where both have the same expected accuracy, and Rise how far that is above the test set's own.
@@ -136,17 +136,17 @@ type Crossing struct {
 	Left float64 `display:"right labels left"`
 }
 
-// Crossings finds where models change places in accuracy by the corrected labels, or else by the given ones, between
-// the test set's own noise prevalence and 1: the lowest prevalence first. Models that are equal on the test set itself
-// and part then cross there, with a Rise of 0; where they are equal at 1 only, they do not cross.
+// RankReversals finds where models change places in accuracy by the corrected labels, or else by the given ones,
+// between the test set's own noise prevalence and 1: the lowest prevalence first. Models that are equal on the test set
+// itself and part then cross there, with a Rise of 0; where they are equal at 1 only, they do not cross.
 //
 // Expected accuracies are straight lines, so the point is exact: with Δ the lead in examples that are right,
 //
 //	q = Δ_benign·M / (Δ_benign·M + Δ_mislabelled·B)
 //
 // for B benign and M mislabelled examples, Δ_benign that of the leader and Δ_mislabelled that of the overtaker.
-func (b *Benchmark) Crossings(corrected bool) []Crossing {
-	var out []Crossing
+func (b *Benchmark) RankReversals(corrected bool) []RankReversal {
+	var out []RankReversal
 	for i := range b.Models {
 		for j := range b.Models {
 			benign := b.Models[i].Benign - b.Models[j].Benign
@@ -160,24 +160,24 @@ func (b *Benchmark) Crossings(corrected bool) []Crossing {
 				continue
 			}
 			q := float64(benign*b.Mislabelled) / float64(benign*b.Mislabelled+mislabelled*b.Benign)
-			out = append(out, Crossing{Leader: i, Overtaker: j, Prevalence: q, Rise: q - b.Prevalence(),
+			out = append(out, RankReversal{Leader: i, Overtaker: j, Prevalence: q, Rise: q - b.Prevalence(),
 				Left: float64(mislabelled*b.Benign) / float64(benign)})
 		}
 	}
-	slices.SortStableFunc(out, func(x, y Crossing) int { return cmp.Compare(x.Prevalence, y.Prevalence) })
+	slices.SortStableFunc(out, func(x, y RankReversal) int { return cmp.Compare(x.Prevalence, y.Prevalence) })
 	return out
 }
 
 // Overtaken is the first crossing, by the corrected labels, at which the best model of the test set as it is loses its
 // place. It is an error where it keeps it at every prevalence.
-func (b *Benchmark) Overtaken() (Crossing, error) {
+func (b *Benchmark) Overtaken() (RankReversal, error) {
 	best := b.Ranking(b.Prevalence(), true)[0]
-	for _, c := range b.Crossings(true) {
+	for _, c := range b.RankReversals(true) {
 		if c.Leader == best {
 			return c, nil
 		}
 	}
-	return Crossing{}, fmt.Errorf("labels: %s is the best at every noise prevalence", b.Models[best].Model)
+	return RankReversal{}, fmt.Errorf("labels: %s is the best at every noise prevalence", b.Models[best].Model)
 }
 
 // Named are the models of these names, by their numbers.

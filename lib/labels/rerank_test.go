@@ -37,11 +37,11 @@ func TestRerankByHand(t *testing.T) {
 	if !approx.Equal(byGiven, 12./14, 1e-15) || !approx.Equal(byCorrected, 10./14, 1e-15) {
 		t.Errorf("the accuracies of A are %v and %v", byGiven, byCorrected)
 	}
-	crossings := b.Crossings(true)
-	if want := (Crossing{0, 1, 4. / 9, 4./9 - 4./14, 5}); len(crossings) != 1 || crossings[0] != want {
+	crossings := b.RankReversals(true)
+	if want := (RankReversal{0, 1, 4. / 9, 4./9 - 4./14, 5}); len(crossings) != 1 || crossings[0] != want {
 		t.Errorf("%+v, want %+v", crossings, want)
 	}
-	if by := b.Crossings(false); len(by) != 0 {
+	if by := b.RankReversals(false); len(by) != 0 {
 		t.Errorf("by the given labels A leads always, and they cross at %+v", by)
 	}
 	for q, want := range map[float64][]int{4./9 - 1e-9: {0, 1}, 4./9 + 1e-9: {1, 0}} {
@@ -153,7 +153,7 @@ func TestRerankIsLeavingOutExamples(t *testing.T) {
 			t.Errorf("%s: left out at random %.4f ± %.4f, expected %.4f", models[m].Model, mean, deviation, want)
 		}
 	}
-	crossings := b.Crossings(true)
+	crossings := b.RankReversals(true)
 	if len(crossings) == 0 {
 		t.Fatal("no models change places")
 	}

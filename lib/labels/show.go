@@ -11,7 +11,8 @@ import (
 // Plot is the joint as a confusion matrix: a row for each given label, a column for each class that examples of it
 // seem to be of.
 func (c *ConfidentJoint) Plot() display.Confusion {
-	m := display.Confusion{Title: fmt.Sprintf("given label (row) and class (column), %d off the diagonal", c.Errors())}
+	m := display.Confusion{Title: fmt.Sprintf("confident joint: %d off the diagonal", c.Errors()), Rows: "given label",
+		Columns: "confidently of class"}
 	for _, row := range c.Counts {
 		counts := make([]float64, len(row))
 		for k, n := range row {

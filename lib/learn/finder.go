@@ -68,7 +68,7 @@ type rising struct{}
 func (rising) Due(steps, _, _ int) bool { return steps%5 == 0 }
 
 // Do implements [Hook].
-func (rising) Do(m *Moment) error {
+func (rising) Do(m *RunState) error {
 	smoothed := smoothedLosses(m.History.Loss)
 	lowest := math.Inf(1)
 	for _, v := range smoothed {

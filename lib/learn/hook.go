@@ -17,11 +17,11 @@ type Hook interface {
 	// Due says whether it is to be done after so many steps of so many, of which epoch make one.
 	Due(steps, epoch, of int) bool
 	// Do does it.
-	Do(m *Moment) error
+	Do(m *RunState) error
 }
 
-// Moment is a run between two steps.
-type Moment struct {
+// RunState is a run between two steps.
+type RunState struct {
 	// Step is how many steps are done, Of how many there are to be.
 	Step, Of int
 	// History is that of the steps that are done.
@@ -30,7 +30,7 @@ type Moment struct {
 }
 
 // there is an error for a moment of no run.
-func (m *Moment) there() error {
+func (m *RunState) there() error {
 	if m == nil || m.e == nil {
 		return fmt.Errorf("learn: there is no run: a run does its hooks itself")
 	}
@@ -38,7 +38,7 @@ func (m *Moment) there() error {
 }
 
 // Net is a network of the run, or an average, as it is now: a model of its own. An empty name means the only one.
-func (m *Moment) Net(name string) (*model.Model, error) {
+func (m *RunState) Net(name string) (*model.Model, error) {
 	if err := m.there(); err != nil {
 		return nil, err
 	}
@@ -52,15 +52,15 @@ func (m *Moment) Net(name string) (*model.Model, error) {
 }
 
 // Record keeps a number in the history.
-func (m *Moment) Record(name string, value float64) {
+func (m *RunState) Record(name string, value float64) {
 	m.History.Evaluations = append(m.History.Evaluations, Evaluation{m.Step, name, value})
 }
 
 // Stop ends the run after this step, for a reason.
-func (m *Moment) Stop(why string) { m.e.stopAfter, m.e.why = true, why }
+func (m *RunState) Stop(why string) { m.e.stopAfter, m.e.why = true, why }
 
 // Keep keeps the weights of all networks as they are now: they are what the run returns, unless it is called again.
-func (m *Moment) Keep() error {
+func (m *RunState) Keep() error {
 	if err := m.there(); err != nil {
 		return err
 	}
@@ -107,7 +107,7 @@ func (e *engine) hooks() (err error) {
 				return err
 			}
 		}
-		if err := h.Do(&Moment{Step: e.done, Of: e.total, History: e.history, e: e}); err != nil {
+		if err := h.Do(&RunState{Step: e.done, Of: e.total, History: e.history, e: e}); err != nil {
 			return err
 		}
 	}
@@ -151,7 +151,7 @@ func (v Evaluate) Check() error {
 func (v Evaluate) Due(steps, epoch, of int) bool { return due(v.Every, steps, epoch, of) }
 
 // Do implements [Hook].
-func (v Evaluate) Do(m *Moment) error {
+func (v Evaluate) Do(m *RunState) error {
 	net, err := m.Net(v.Net)
 	if err != nil {
 		return err
@@ -177,7 +177,7 @@ func (v Evaluate) Do(m *Moment) error {
 }
 
 // latest are the evaluations of a name, "" meaning the only one there is, and whether the last one is of this step.
-func (m *Moment) latest(name string) ([]Evaluation, error) {
+func (m *RunState) latest(name string) ([]Evaluation, error) {
 	if err := m.there(); err != nil {
 		return nil, err
 	}
@@ -225,7 +225,7 @@ type KeepBest struct {
 func (k KeepBest) Due(_, _, _ int) bool { return true }
 
 // Do implements [Hook].
-func (k KeepBest) Do(m *Moment) error {
+func (k KeepBest) Do(m *RunState) error {
 	of, err := m.latest(k.Of)
 	if err != nil || len(of) == 0 {
 		return err
@@ -258,7 +258,7 @@ func (w StopWhen) Check() error {
 func (w StopWhen) Due(_, _, _ int) bool { return true }
 
 // Do implements [Hook].
-func (w StopWhen) Do(m *Moment) error {
+func (w StopWhen) Do(m *RunState) error {
 	of, err := m.latest(w.Of)
 	if err != nil || len(of) == 0 || of[len(of)-1].Step != m.Step {
 		return err

@@ -14,8 +14,8 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/internal/bounded"
 	"github.com/loupeml/loupe/internal/wholefile"
+	"github.com/loupeml/loupe/lib/internal/bounded"
 	"github.com/loupeml/loupe/lib/internal/safetensors"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/save"

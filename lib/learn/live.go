@@ -29,7 +29,7 @@ func (l *live) Due(steps, _, of int) bool {
 }
 
 // Do implements [Hook].
-func (l *live) Do(m *Moment) error {
+func (l *live) Do(m *RunState) error {
 	to, ok := sink.Current()
 	if !ok {
 		return nil

@@ -537,7 +537,7 @@ func (r Run) noCheckpoint() Run {
 type killed int
 
 func (k killed) Due(steps, _, _ int) bool { return steps == int(k) }
-func (k killed) Do(*Moment) error         { return syscall.Kill(os.Getpid(), syscall.SIGKILL) }
+func (k killed) Do(*RunState) error       { return syscall.Kill(os.Getpid(), syscall.SIGKILL) }
 
 // What cannot be gone on from is refused in a sentence, and the file stays as it is.
 func TestCheckpointsThatAreRefused(t *testing.T) {
@@ -663,7 +663,7 @@ func TestAFullDisk(t *testing.T) {
 type full struct{ dir string }
 
 func (f full) Due(steps, _, _ int) bool { return steps == 11 }
-func (f full) Do(*Moment) error         { return os.Rename(f.dir, f.dir+".away") }
+func (f full) Do(*RunState) error       { return os.Rename(f.dir, f.dir+".away") }
 
 // The best weights are returned, and a run that gets no better ends.
 func TestTheBestIsKeptAndPatienceEnds(t *testing.T) {

@@ -18,7 +18,7 @@ type Guess struct {
 }
 
 // unset is what stands in front of the options until somebody chooses.
-const unset = "?"
+const unset = "not yet"
 
 // Ask shows a question with its options as a row of buttons, of which none is chosen. At least two options, all
 // different, or it panics. [Guess.Answer] tells later what is so.

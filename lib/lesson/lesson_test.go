@@ -58,6 +58,15 @@ func TestSetSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
+func TestSetQuotesWords(t *testing.T) {
+	if v := Set([]string{"none", "a"}, []string{"a"}); v.Says != `"none" does not belong to them.` {
+		t.Error(v)
+	}
+	if v := Set([]string{"a", "a"}, []string{"a"}); v.Says != `"a" is there twice.` {
+		t.Error(v)
+	}
+}
+
 func TestAGuessIsRememberedUntilTheAnswer(t *testing.T) {
 	ask := func() *Guess { return Ask("How many <b> of twenty?", "all", "19", "half") }
 	if v := ask().Answer("19", "One is a mastiff."); v.Right || !v.Open ||

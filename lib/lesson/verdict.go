@@ -7,6 +7,7 @@ import (
 	"html"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/loupeml/loupe/internal/plural"
@@ -83,7 +84,7 @@ func Number(got, want, tolerance float64, mistakes ...Mistake) Verdict {
 	near := func(v float64) bool { return math.Abs(got-v) <= tolerance }
 	switch {
 	case math.IsNaN(got):
-		return Wrong("That is not a number (NaN): something was divided by 0.")
+		return Wrong("That is not a number (NaN): something was divided by 0, or it is the mean of nothing.")
 	case near(want):
 		return Right("Right: %.4g.", want)
 	}
@@ -111,7 +112,7 @@ func Set[T comparable](got, want []T) Verdict {
 	seen := map[T]bool{}
 	for _, v := range got {
 		if seen[v] {
-			return Wrong("%v is there twice.", v)
+			return Wrong("%s is there twice.", named(v))
 		}
 		seen[v] = true
 	}
@@ -124,7 +125,7 @@ func Set[T comparable](got, want []T) Verdict {
 	var others []string
 	for _, v := range got {
 		if !slices.Contains(want, v) {
-			others = append(others, fmt.Sprint(v))
+			others = append(others, named(v))
 		}
 	}
 	if missing == 0 && len(others) == 0 {
@@ -145,4 +146,12 @@ func Set[T comparable](got, want []T) Verdict {
 		says = append(says, fmt.Sprintf("%s %s not belong to them", strings.Join(others, ", "), does))
 	}
 	return Wrong("%s.", strings.Join(says, ", and "))
+}
+
+// named is a value in a sentence; a string is quoted, for it may be any word, such as "none".
+func named(v any) string {
+	if s, ok := v.(string); ok {
+		return strconv.Quote(s)
+	}
+	return fmt.Sprint(v)
 }

@@ -9,7 +9,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/internal/bounded"
+	"github.com/loupeml/loupe/lib/internal/bounded"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/save"

@@ -124,7 +124,8 @@ func TestPartsSeen(t *testing.T) {
 	if len(colours) != masks || colours[[3]float32{}] != 0 {
 		t.Errorf("of black images the colours are %v", colours)
 	}
-	if grid, err := Look(m, images, images, masks-1); err != nil || len(grid.Rows) != 4 || len(grid.Rows[3]) != n {
+	if grid, err := SegmentationGrid(m, images, images, masks-1); err != nil || len(grid.Rows) != 4 ||
+		len(grid.Rows[3]) != n {
 		t.Errorf("a look at %d images has %d rows (%v)", n, len(grid.Rows), err)
 	}
 	if right, err := PixelAccuracy(seen, seen); err != nil || right.Correct != right.Total || right.Total == 0 {

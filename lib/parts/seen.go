@@ -61,9 +61,9 @@ func PixelAccuracy(seen, masks *tensors.Tensor) (stats.Accuracy, error) {
 	return a, nil
 }
 
-// Look shows the first images and the parts that a model sees in them, as they are and under an attack; images and
-// attacked are [N, H, W, C] float32 in 0..1. parts is how many there are.
-func Look(m *model.Model, images, attacked *tensors.Tensor, parts int) (display.Grid, error) {
+// SegmentationGrid shows the first images and the parts that a model sees in them, as they are and under an attack;
+// images and attacked are [N, H, W, C] float32 in 0..1. parts is how many there are.
+func SegmentationGrid(m *model.Model, images, attacked *tensors.Tensor, parts int) (display.Grid, error) {
 	var all []*tensors.Tensor
 	for _, of := range []*tensors.Tensor{images, attacked} {
 		seen, err := Segment(m, of)

@@ -165,7 +165,7 @@ const settledAfter = 25
 func (s settled) Due(steps, epoch, _ int) bool { return *s.inEra && steps%(settledAfter*epoch) == 0 }
 
 // Do implements [learn.Hook].
-func (s settled) Do(m *learn.Moment) error {
+func (s settled) Do(m *learn.RunState) error {
 	epochs := m.History.Epochs()
 	if done(epochs) && m.Step < m.Of {
 		m.Stop("the loss has not become less")

@@ -194,7 +194,7 @@ type fails struct {
 }
 
 func (f fails) Due(_, _, _ int) bool { *f.steps++; return *f.steps > f.after }
-func (f fails) Do(*learn.Moment) error {
+func (f fails) Do(*learn.RunState) error {
 	return errors.New("the disk is full")
 }
 

@@ -178,7 +178,7 @@ func perClass(r *run) error {
 		first.Name, percent(first.Recall), plural.Grouped(first.Images, "image"), number(first.behind),
 		number(first.iv.Low), number(first.iv.High))
 	if len(worse) > 1 {
-		words += fmt.Sprintf("; so are %s more", plural.Grouped(len(worse)-1, "class"))
+		words += fmt.Sprintf("; so %s %s more", plural.Is(len(worse)-1), plural.Grouped(len(worse)-1, "class"))
 	}
 	bars := display.Bars{Title: "Recognised, percent of the class's images", Format: "%.0f%%"}
 	for _, c := range p.Worst()[:min(mostRows, len(p.Classes))] {
@@ -266,7 +266,7 @@ func confusion(r *run) error {
 		plural.Grouped(of[first.Label], "image"),
 		name(first.Label), name(first.Predicted), percent(part), between(iv))
 	if len(beyond) > 1 {
-		words += fmt.Sprintf("; %s more are confused beyond chance", plural.Grouped(len(beyond)-1, "pair"))
+		words += fmt.Sprintf("; %s more %s confused beyond chance", plural.Grouped(len(beyond)-1, "pair"), plural.Is(len(beyond)-1))
 	}
 	evidence := []Evidence{table}
 	if classes <= 40 {
@@ -289,10 +289,7 @@ func confusion(r *run) error {
 
 // calibration is whether the network is as sure as it is right.
 func calibration(r *run) error {
-	if err := r.needLabels(); err != nil {
-		return err
-	}
-	c, err := r.e.Calibration()
+	c, err := r.calibration()
 	if err != nil {
 		return err
 	}
@@ -313,6 +310,7 @@ func calibration(r *run) error {
 	if err != nil {
 		return err
 	}
+	iv = stats.Interval{Low: max(iv.Low, -1), High: min(iv.High, 1)}
 	// Of a calibrated network the error of bins is not 0 either: how large it is, draws tell.
 	const draws = 200
 	drawn := make([]float64, draws)
@@ -341,6 +339,7 @@ func calibration(r *run) error {
 	case iv.Low > 0:
 		f.Sentence = fmt.Sprintf("Calibration: it is %s points surer than it is right (%s).", number(gap), betweenPoints(iv))
 		f.Weight = iv.Low
+		r.tooSure = true
 	case iv.High < 0:
 		f.Sentence = fmt.Sprintf("Calibration: it is %s points less sure than it is right (%s).", number(-gap),
 			betweenPoints(stats.Interval{Low: -iv.High, High: -iv.Low}))
@@ -364,10 +363,7 @@ func calibration(r *run) error {
 
 // confidence is whether the network is surer where it is right.
 func confidence(r *run) error {
-	if err := r.needLabels(); err != nil {
-		return err
-	}
-	c, err := r.e.Calibration()
+	c, err := r.calibration()
 	if err != nil {
 		return err
 	}

@@ -89,8 +89,8 @@ func corruptions(r *run) error {
 			plural.Grouped(clean.Total, "labelled image"), len(falls)),
 	}
 	if worst.iv.Low <= 0 {
-		f.Sentence = fmt.Sprintf("Corruptions: none of %d is shown to cost accuracy at severity %d of %d; by %s it is "+
-			"right of %s, and of %s without.",
+		f.Sentence = fmt.Sprintf("Corruptions: none of %d is shown to cost accuracy at severity %d of %d; with %s it is "+
+			"right about %s, and about %s without.",
 			len(falls), middle, perturb.Severities, worst.name, percent(worst.to.Share()), percent(clean.Share()))
 		r.nothing(f)
 		return nil

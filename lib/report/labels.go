@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/lib/labels"
@@ -15,6 +16,9 @@ import (
 // labelDraws is how often labels are drawn to see how many look wrong where none is.
 const labelDraws = 20
 
+// mistaken is the weight of labels that look wrong to a network that is surer than it is right.
+const mistaken = 0.25
+
 // labelIssues is how many labels look wrong, beside how many would if each had been drawn from what the network says.
 func labelIssues(r *run) error {
 	if err := r.needLabels(); err != nil {
@@ -24,7 +28,7 @@ func labelIssues(r *run) error {
 	if err != nil {
 		return err
 	}
-	if left := r.e.LeftOut(); len(left) > 0 {
+	if len(r.left) > 0 {
 		return errors.New("the network does not say a number of each image")
 	}
 	if known.NumClasses() > 4000 {
@@ -81,14 +85,19 @@ func labelIssues(r *run) error {
 	}
 	switch {
 	case iv.Low <= usual.Share():
-		f.Sentence = fmt.Sprintf("Labels: no more look wrong than would by chance: %d of %s (%s), and up to %d where "+
-			"all are right.", k, plural.Thousands(n), percent(part), most)
+		f.Sentence = fmt.Sprintf("Labels: that more look wrong than would by chance is not shown: %d of %s (%s), and up "+
+			"to %d where all are right.", k, plural.Thousands(n), percent(part), most)
 		r.nothing(f)
 		return nil
 	default:
 		f.Sentence = fmt.Sprintf("Labels: %s of %s look wrong, %s (%s); where all are right it would be up to %d.",
 			plural.Thousands(k), plural.Thousands(n), percent(part), between(iv), most)
 		f.Weight = iv.Low - usual.Share()
+		if r.tooSure {
+			f.Sentence = strings.TrimSuffix(f.Sentence, ".") + ". But the network is surer than it is right, so many of them " +
+				"may be its own mistakes."
+			f.Weight *= mistaken
+		}
 		r.found(f)
 	}
 	return nil

@@ -81,9 +81,9 @@ func whereItLooks(r *run) error {
 	}
 	both := fmt.Sprintf("mean probability %s where its pixels are put in first, %s by a random order, %s points "+
 		"more, %s", percent(mean), percent(control), number(d), betweenPoints(iv))
-	if iv.Low <= 0 {
+	if iv.Low < leastMore {
 		f.Sentence = fmt.Sprintf("Where it looks: do not rely on the heatmaps of %s: nothing shows that they name what "+
-			"the network goes by (%s).", name, both)
+			"the network goes by better than chance does (%s).", name, both)
 		r.nothing(f)
 		return nil
 	}
@@ -92,6 +92,10 @@ func whereItLooks(r *run) error {
 	r.found(f)
 	return nil
 }
+
+// leastMore is how much more a heatmap's order is to give than a random one to be worth a word: what a percentage
+// shows.
+const leastMore = 0.001
 
 // heatmaps are those of the predicted class of up to three mistakes and of up to three images that are right, of which
 // the network is surest; without labels, of up to three images.
@@ -104,11 +108,10 @@ func (r *run) heatmaps(method attrib.Method) ([]Evidence, []int, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	left := r.e.LeftOut()
 	var groups [3][]int // mistakes, right, without a label
 	for i := range predicted {
 		switch label := r.label(i); {
-		case slices.Contains(left, i):
+		case r.left[i]:
 		case label < 0:
 			groups[2] = append(groups[2], i)
 		case label == predicted[i]:

@@ -71,7 +71,7 @@ type shownPage struct {
 	Findings, Nothing []shownFinding
 }
 
-type shownMeasure struct{ Name, Value, Interval string }
+type shownMeasure struct{ Name, Value, Interval, What string }
 
 type shownFinding struct {
 	Topic, Says, Sure, Cell string
@@ -111,7 +111,7 @@ func (r *Report) shown(side int) (shownPage, error) {
 	}
 	p := shownPage{Report: &short, CSS: template.CSS(pageCSS), Title: short.Model + " on " + short.Data, Facts: r.facts()}
 	for _, m := range r.Measures {
-		shown := shownMeasure{Name: strings.ReplaceAll(m.Name, "_", " "), Value: fmt.Sprintf("%.3f", m.Value)}
+		shown := shownMeasure{Name: m.Name, Value: fmt.Sprintf("%.3f", m.Value), What: m.What}
 		if m.Low == m.Low {
 			shown.Interval = fmt.Sprintf("%.3f to %.3f", m.Low, m.High)
 		}
@@ -154,6 +154,9 @@ func (r *Report) facts() []string {
 
 // brief is a time as a person says it.
 func brief(d time.Duration) string {
+	if d < time.Second {
+		return "under a second"
+	}
 	text := d.Round(time.Second).String()
 	if strings.HasSuffix(text, "m0s") {
 		text = strings.TrimSuffix(text, "0s")

@@ -34,8 +34,11 @@ type Options struct {
 	// Opened are the same images as they were opened, before they were brought to the network's size: for what is wrong
 	// with the pictures themselves. nil means that they are not at hand.
 	Opened *data.Dataset
-	// Begin is Go that makes the network, net, and the images, photos, as the page shows it above all other cells; ""
-	// where the person has both.
+	// Training are images that the network was trained on, or others like them, as they were opened: the images are
+	// compared with these. Labels are not needed. nil means that they are not at hand.
+	Training *data.Dataset
+	// Begin is Go that makes the network, net, the images, photos, and those of the training, training, as the page shows
+	// it above all other cells; "" where the person has them.
 	Begin string
 	// Seed draws which images are looked at where not all can be.
 	Seed uint64
@@ -87,6 +90,7 @@ var checks = []check{
 	{"corruptions", false, corruptions},
 	{"attack", false, attacked},
 	{"spurious features", false, spuriousFeatures},
+	{"tricks", false, tricks},
 }
 
 // Checks are the names of the checks, in the order in which they are made.
@@ -120,8 +124,13 @@ func Of(m *model.Model, photos *data.Dataset, o Options) (*Report, error) {
 	if o.Budget < 0 {
 		return nil, fmt.Errorf("report: a budget of %v: it is to be more than 0", o.Budget)
 	}
+	training, err := trainingOf(m, o.Training)
+	if err != nil {
+		return nil, err
+	}
 	o.Budget = cmp.Or(o.Budget, DefaultBudget)
 	r := begin(m, photos, o)
+	r.training = training
 	bar := progress.New("report of "+m.Name(), len(checks)+1)
 	defer bar.Close()
 	over := ticking(bar)

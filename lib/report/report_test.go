@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -253,7 +254,7 @@ func TestFindsNothingWhereNothingIs(t *testing.T) {
 	finding(t, r.Nothing, "accuracy", "Accuracy: it makes no mistake in 90 images")
 	finding(t, r.Nothing, "classes", "Classes: of 3 classes none is shown")
 	finding(t, r.Nothing, "confusion", "Confusion: no class is taken for another")
-	finding(t, r.Nothing, "labels", "Labels: no more look wrong")
+	finding(t, r.Nothing, "labels", "Labels: that more look wrong than would by chance is not shown")
 	finding(t, r.Nothing, "attack", "Attack: a small one is not shown")
 	for _, f := range r.Findings {
 		switch f.Check {
@@ -551,6 +552,27 @@ func TestJSON(t *testing.T) {
 			t.Errorf("a measure without an interval: %+v", m)
 		}
 	}
+	var form, said map[string]any
+	if err := errors.Join(json.Unmarshal([]byte(Schema()), &form), json.Unmarshal(text, &said)); err != nil {
+		t.Fatal(err)
+	}
+	for _, wrong := range valid(form, form, said, "report") {
+		t.Error(wrong)
+	}
+	// What the schema does not have is noticed.
+	said["extra"], said["images"] = true, "many"
+	said["leftOut"] = []map[string]any{{"check": "none", "why": ""}}
+	again, err := json.Marshal(said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	said = nil
+	if err := json.Unmarshal(again, &said); err != nil {
+		t.Fatal(err)
+	}
+	if wrong := valid(form, form, said, "report"); len(wrong) != 3 {
+		t.Errorf("of three mistakes are found %v", wrong)
+	}
 	csv := filepath.Join(t.TempDir(), "report.csv")
 	if err := save.Write(csv, r); err != nil {
 		t.Error(err)
@@ -559,6 +581,76 @@ func TestJSON(t *testing.T) {
 		"no page") {
 		t.Errorf("a number as a page: %v", err)
 	}
+}
+
+// The schema names the checks and the measures that there are.
+func TestSchemaIsComplete(t *testing.T) {
+	for _, name := range slices.Concat(Checks(), MeasureNames()) {
+		if !strings.Contains(Schema(), fmt.Sprintf("%q", name)) {
+			t.Errorf("the schema does not have %s", name)
+		}
+	}
+}
+
+// valid says where a value is not as a schema has it, of the words of JSON Schema that ours takes.
+func valid(root, schema map[string]any, value any, at string) (wrong []string) {
+	if ref, ok := schema["$ref"].(string); ok {
+		schema = root["$defs"].(map[string]any)[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any)
+	}
+	is := map[string]bool{}
+	switch v := value.(type) {
+	case nil:
+		is["null"] = true
+	case bool:
+		is["boolean"] = true
+	case string:
+		is["string"] = true
+	case float64:
+		is["number"], is["integer"] = true, v == math.Trunc(v)
+		if least, ok := schema["minimum"].(float64); ok && v < least {
+			wrong = append(wrong, fmt.Sprintf("%s is %v", at, v))
+		}
+	case []any:
+		is["array"] = true
+		if items, ok := schema["items"].(map[string]any); ok {
+			for i, item := range v {
+				wrong = append(wrong, valid(root, items, item, fmt.Sprintf("%s[%d]", at, i))...)
+			}
+		}
+	case map[string]any:
+		is["object"] = true
+		properties, _ := schema["properties"].(map[string]any)
+		required, _ := schema["required"].([]any)
+		for _, name := range required {
+			if _, there := v[name.(string)]; !there {
+				wrong = append(wrong, fmt.Sprintf("%s has no %s", at, name))
+			}
+		}
+		for name, field := range v {
+			if known, there := properties[name].(map[string]any); there {
+				wrong = append(wrong, valid(root, known, field, at+"."+name)...)
+			} else {
+				wrong = append(wrong, fmt.Sprintf("%s has %s", at, name))
+			}
+		}
+	}
+	switch kind := schema["type"].(type) {
+	case string:
+		if !is[kind] {
+			wrong = append(wrong, fmt.Sprintf("%s is %v, no %s", at, value, kind))
+		}
+	case []any:
+		if !slices.ContainsFunc(kind, func(k any) bool { return is[k.(string)] }) {
+			wrong = append(wrong, fmt.Sprintf("%s is %v, none of %v", at, value, kind))
+		}
+	}
+	if among, ok := schema["enum"].([]any); ok && !slices.Contains(among, value) {
+		wrong = append(wrong, fmt.Sprintf("%s is %v, none of %v", at, value, among))
+	}
+	if only, ok := schema["const"]; ok && only != value {
+		wrong = append(wrong, fmt.Sprintf("%s is %v, not %v", at, value, only))
+	}
+	return wrong
 }
 
 func TestThresholds(t *testing.T) {

@@ -24,8 +24,10 @@ type run struct {
 	m      *model.Model
 	photos *data.Dataset // those that are looked at, of the network's size
 	opened *data.Dataset // the same as they were opened; nil if they are not at hand
-	seed   uint64
-	report *Report
+	// training are images that the network was trained on, of its size; nil if they are not at hand.
+	training *data.Dataset
+	seed     uint64
+	report   *Report
 
 	stop     context.Context // ends when the person says so
 	started  time.Time
@@ -34,6 +36,12 @@ type run struct {
 	// e is what the network says of the photos; nil if it cannot be asked, and refused is why.
 	e       *evaluate.Evaluation
 	refused error
+	// left are the numbers of the images of which it says what is not a number.
+	left map[int]bool
+	// calibrated is what [run.calibration] has measured; nil if nobody has asked.
+	calibrated *evaluate.Calibration
+	// tooSure says that the network is shown to be surer than it is right.
+	tooSure bool
 	// labelsRefused is why labels were not taken.
 	labelsRefused error
 	// pass is how long one image takes to go through the network once.
@@ -131,6 +139,10 @@ func (r *run) ask() {
 		}
 	}
 	r.report.Images = n
+	r.left = map[int]bool{}
+	for _, i := range e.LeftOut() {
+		r.left[i] = true
+	}
 	if k := e.Answers.NumClasses(); k > 0 {
 		r.report.Classes = max(k, 2)
 	}
@@ -144,9 +156,9 @@ func (r *run) ask() {
 		r.note(fmt.Sprintf("Stopped early: the network was asked about the first %s of %s images, which in a folder in "+
 			"order are those of the first classes.", plural.Thousands(n), plural.Thousands(e.Asked)))
 	}
-	if left := e.LeftOut(); len(left) > 0 {
-		r.note(fmt.Sprintf("What the network says of %s is not a number; %s left out.", plural.Grouped(len(left), "image"),
-			plural.Is(len(left))))
+	if left := len(r.left); left > 0 {
+		r.note(fmt.Sprintf("What the network says of %s is not a number; %s left out.", plural.Grouped(left, "image"),
+			plural.Is(left)))
 	}
 }
 
@@ -303,6 +315,11 @@ func (r *run) afford(passes, part float64, least, most int) (int, error) {
 		return 0, fmt.Errorf("it takes %s, and there %s %s", plural.Grouped(least, "image"), plural.Is(most),
 			plural.Grouped(most, "image"))
 	}
+	return r.affordOf(passes, part, least, most)
+}
+
+// affordOf is [run.afford] of other images than those that are looked at.
+func (r *run) affordOf(passes, part float64, least, most int) (int, error) {
 	left := time.Until(r.deadline)
 	n := int(part * float64(left) / (passes * float64(max(r.pass, time.Microsecond))))
 	if n >= least {
@@ -344,9 +361,8 @@ func (r *run) answered() (labels, predicted, at []int, err error) {
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	left := r.e.LeftOut()
 	for i, label := range r.e.Answers.Labels {
-		if label >= 0 && !slices.Contains(left, i) {
+		if label >= 0 && !r.left[i] {
 			labels, predicted, at = append(labels, label), append(predicted, all[i]), append(at, i)
 		}
 	}
@@ -354,6 +370,21 @@ func (r *run) answered() (labels, predicted, at []int, err error) {
 		return nil, nil, nil, errors.New("of no image with a label has the network said a number")
 	}
 	return labels, predicted, at, nil
+}
+
+// calibration is how far confidence and accuracy agree: it is measured once.
+func (r *run) calibration() (*evaluate.Calibration, error) {
+	if err := r.needLabels(); err != nil {
+		return nil, err
+	}
+	if r.calibrated == nil {
+		c, err := r.e.Calibration()
+		if err != nil {
+			return nil, err
+		}
+		r.calibrated = c
+	}
+	return r.calibrated, nil
 }
 
 // pictures are those of images by their numbers, with a caption each.
@@ -383,8 +414,10 @@ func (r *run) drawn(images *tensors.Tensor, caption func(k int) []string) ([]Pic
 }
 
 // file is the name of an image without its folders; "" if it has none.
-func (r *run) file(i int) string {
-	name := r.photos.Name(i)
+func (r *run) file(i int) string { return fileOf(r.photos, i) }
+
+func fileOf(ds *data.Dataset, i int) string {
+	name := ds.Name(i)
 	return name[strings.LastIndexByte(name, '/')+1:]
 }
 

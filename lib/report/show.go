@@ -8,12 +8,17 @@ import (
 	"math"
 	"strings"
 
+	"github.com/loupeml/loupe/internal/reporting"
 	"github.com/loupeml/loupe/lib/mime"
 	"github.com/loupeml/loupe/lib/table"
 )
 
 // Format is the version of the JSON that [Report.JSON] writes. It grows when a field changes its meaning or goes.
 const Format = 1
+
+// Schema is the JSON Schema (draft 2020-12) of what [Report.JSON] writes, with a word on each field. `loupe report
+// --schema` prints it.
+func Schema() string { return reporting.Schema }
 
 // JSON is the report without its plots and pictures, for programs:
 //
@@ -23,6 +28,8 @@ const Format = 1
 //	findings   each with check, sentence, value, low, high, unit, sure, weight, cell and evidence
 //	nothing    the same, of what was looked for and not found
 //	leftOut    each with check and why
+//
+// [Schema] has a word on each.
 func (r *Report) JSON() ([]byte, error) {
 	if r == nil {
 		return nil, errors.New("report: there is no report: it is nil")

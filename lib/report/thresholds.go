@@ -17,6 +17,8 @@ var measures = []struct{ name, what string }{
 	{"confidence_auroc", "how well confidence tells right from wrong: 1 wholly, 0.5 by chance"},
 	{"clean_labels", "share of the labels that do not look wrong"},
 	{"clean_pictures", "share of the pictures with no issue of their own"},
+	{"like_training", "how often an image of the training lies further from the others of the training than one of " +
+		"these does: 0.5 where they are alike; with the images of the training only"},
 	{"missing_agreement", "share of a sample that is taken for the same with half of it black"},
 	{"corrupted_accuracy", "mean accuracy on a sample under corruptions of severity 3 of 5"},
 	{"attacked_accuracy", "share of a sample that is recognised under a small attack"},

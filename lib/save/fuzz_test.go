@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/loupeml/loupe/internal/bounded"
+	"github.com/loupeml/loupe/lib/internal/bounded"
 	"github.com/loupeml/loupe/lib/table"
 )
 

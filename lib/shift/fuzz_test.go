@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/loupeml/loupe/internal/bounded"
+	"github.com/loupeml/loupe/lib/internal/bounded"
 )
 
 // go test -fuzz FuzzPublished ./lib/shift goes on from the seeds: predictions, and tables of published accuracies.

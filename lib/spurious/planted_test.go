@@ -6,8 +6,8 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/internal/testenv"
-	"github.com/loupeml/loupe/internal/testnets"
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/internal/testnets"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/perturb"
 )

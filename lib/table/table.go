@@ -133,7 +133,11 @@ func cellHTML(v any) string {
 			return `<img style="width:96px" src="data:` + kind + `;base64,` + base64.StdEncoding.EncodeToString(data) + `">`
 		}
 	}
-	return strings.ReplaceAll(html.EscapeString(cellText(v)), "\n", "<br>")
+	text := html.EscapeString(cellText(v))
+	if strings.Contains(text, "\n") { // its lines stand beside those of another cell, where there is little room too
+		return `<div style="white-space:nowrap">` + strings.ReplaceAll(text, "\n", "<br>") + "</div>"
+	}
+	return text
 }
 
 // Bundle shows the table as HTML and as text.

@@ -172,6 +172,19 @@ func TestLongTablesShowTheirHead(t *testing.T) {
 	}
 }
 
+// The third bar belongs to the third name, in a narrow window too, where names would be broken.
+func TestLinesOfACellAreNotBroken(t *testing.T) {
+	var names Table
+	names.Add("Rhodesian ridgeback\nboxer <b>", "one line of words", Shares{0.5, 0.25})
+	page := names.Bundle().Data[mime.HTML]
+	if !strings.Contains(page, `<div style="white-space:nowrap">Rhodesian ridgeback<br>boxer &lt;b&gt;</div>`) {
+		t.Error(page)
+	}
+	if strings.Count(page, "nowrap") != 1 {
+		t.Errorf("one line may be broken:\n%s", page)
+	}
+}
+
 func TestSharesOfNothingAreEmpty(t *testing.T) {
 	nan := math.NaN()
 	x := Table{Header: []string{"share", "rate"}}

@@ -362,9 +362,9 @@ func twice(m *model.Model, firstOrder bool) error {
 // plain is an error of a graph function without the package that it comes from.
 func plain(err error) error { return errors.New(strings.TrimPrefix(err.Error(), "model: ")) }
 
-// Found are the tasks that an encoder has come to, of the images of a dataset: for each hyperplane of the run that
+// Discovered are the tasks that an encoder has come to, of the images of a dataset: for each hyperplane of the run that
 // trained it the side that they lie on, 0 where w·h > 0. They are named by their numbers.
-func Found(trained *learn.Trained, images model.Dataset) ([]Task, error) {
+func Discovered(trained *learn.Trained, images model.Dataset) ([]Task, error) {
 	if trained == nil || trained.Nets[Encoder] == nil || trained.State[planes] == nil {
 		return nil, fmt.Errorf("tasks: there is no run of a discovery: its Nets have an %q", Encoder)
 	}

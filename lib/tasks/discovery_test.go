@@ -148,7 +148,7 @@ func TestMetaGradientsAreTorch(t *testing.T) {
 func sides(t *testing.T, trained *learn.Trained, d Discovery, x *tensors.Tensor) {
 	t.Helper()
 	across := tensors.MustCopyFlatData[float32](hyperplanes(d.Tasks, 4, d.Seed))
-	found, err := Found(trained, one{x})
+	found, err := Discovered(trained, one{x})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,7 +378,7 @@ func TestDiscoveryFindsWhatNetworksAgreeOn(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := Found(trained, one{images})
+		found, err := Discovered(trained, one{images})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -14,9 +14,9 @@ import (
 type Splits struct {
 	// Adversarial are the splits by other tasks ([Split]).
 	Adversarial Scores
-	// SameLabels and SameClasses are the controls: splits by those tasks' labels dealt anew ([Dealt]) among the images of
-	// each label of the task that is asked for, and among those of each class. They have the same sizes and as many images
-	// of each label, or class, on either side.
+	// SameLabels and SameClasses are the controls: splits by those tasks' labels dealt anew ([PermuteLabels]) among the
+	// images of each label of the task that is asked for, and among those of each class. They have the same sizes and as
+	// many images of each label, or class, on either side.
 	SameLabels, SameClasses Scores
 
 	others []string
@@ -35,11 +35,11 @@ func (a Agreement) OfSplits(images *tensors.Tensor, classes []int, seed uint64, 
 	}
 	var all []divided
 	for i, want := range asked {
-		byLabel, err := Dealt(others[i], want.Labels, seed)
+		byLabel, err := PermuteLabels(others[i], want.Labels, seed)
 		if err != nil {
 			return s, err
 		}
-		byClass, err := Dealt(others[i], classes, seed)
+		byClass, err := PermuteLabels(others[i], classes, seed)
 		if err != nil {
 			return s, err
 		}

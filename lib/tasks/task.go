@@ -176,11 +176,12 @@ func Nearness(among []Task, tasks ...Task) (float64, error) {
 	return sum / float64(len(tasks)), nil
 }
 
-// Dealt is a task whose labels are dealt anew, at random, among the images of each class: as many images of a class
-// have the label 1 as before, and nothing else is left of the task. classes are any numbers, one for each image: with
-// the labels of the task that is asked for, a [Split] by it has the same sizes and the same share of each label as one
-// by the task itself, and with the images' classes the same share of each class. So it is the control of a split.
-func Dealt(t Task, classes []int, seed uint64) (Task, error) {
+// PermuteLabels returns a task whose labels are dealt anew, at random, among the images of each class: as many images
+// of a class have the label 1 as before, and nothing else is left of the task. classes are any numbers, one for each
+// image: with the labels of the task that is asked for, a [Split] by it has the same sizes and the same share of each
+// label as one by the task itself, and with the images' classes the same share of each class. So it is the control of a
+// split.
+func PermuteLabels(t Task, classes []int, seed uint64) (Task, error) {
 	if err := t.check(len(classes)); err != nil {
 		return Task{}, err
 	}
@@ -199,8 +200,8 @@ func Dealt(t Task, classes []int, seed uint64) (Task, error) {
 	return dealt, nil
 }
 
-// On are tasks of the images with these numbers alone, such as those that were held out.
-func On(numbers []int, tasks ...Task) ([]Task, error) {
+// Restrict returns tasks of the images with these numbers alone, such as those that were held out.
+func Restrict(numbers []int, tasks ...Task) ([]Task, error) {
 	var all []Task
 	for _, t := range tasks {
 		part := Task{t.Name, make([]int, len(numbers))}

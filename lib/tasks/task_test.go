@@ -98,11 +98,11 @@ func TestTasks(t *testing.T) {
 	if _, _, err := Nearest(c, nil); err == nil {
 		t.Error("there is a nearest of none")
 	}
-	if part, err := On([]int{3, 0}, c, b); err != nil || !slices.Equal(part[0].Labels, []int{1, 0}) ||
+	if part, err := Restrict([]int{3, 0}, c, b); err != nil || !slices.Equal(part[0].Labels, []int{1, 0}) ||
 		!slices.Equal(part[1].Labels, []int{0, 1}) || part[1].Name != "b" {
 		t.Errorf("on two images the tasks are %v: %v", part, err)
 	}
-	if _, err := On([]int{4}, c); err == nil {
+	if _, err := Restrict([]int{4}, c); err == nil {
 		t.Error("a task has a label of an image that is not there")
 	}
 	first, second, err := Halves(10, 0.7, 1)
@@ -133,18 +133,18 @@ func TestDealt(t *testing.T) {
 		return counts
 	}
 	for name, of := range map[string][]int{"labels": asked.Labels, "classes": classes} {
-		dealt, err := Dealt(other, of, 1)
+		dealt, err := PermuteLabels(other, of, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if counted(dealt, of) != counted(other, of) {
 			t.Errorf("by %s: %v images are 1 of %v", name, counted(dealt, of), counted(other, of))
 		}
-		again, err := Dealt(other, of, 1)
+		again, err := PermuteLabels(other, of, 1)
 		if err != nil || !slices.Equal(again.Labels, dealt.Labels) {
 			t.Errorf("by %s: one seed deals in two ways: %v", name, err)
 		}
-		if next, err := Dealt(other, of, 2); err != nil || slices.Equal(next.Labels, dealt.Labels) {
+		if next, err := PermuteLabels(other, of, 2); err != nil || slices.Equal(next.Labels, dealt.Labels) {
 			t.Errorf("by %s: two seeds deal in one way: %v", name, err)
 		}
 		train, test, err := Split(asked, other)
@@ -167,11 +167,11 @@ func TestDealt(t *testing.T) {
 			}
 		}
 	}
-	byLabels, err := Dealt(other, asked.Labels, 1)
+	byLabels, err := PermuteLabels(other, asked.Labels, 1)
 	if err != nil || counted(byLabels, classes) == counted(other, classes) {
 		t.Errorf("dealt by two labels each of six classes has what it had: %v", err)
 	}
-	if _, err := Dealt(other, classes[1:], 1); err == nil {
+	if _, err := PermuteLabels(other, classes[1:], 1); err == nil {
 		t.Error("labels are dealt to a class that is missing")
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/loupeml/loupe/kernel/engine"
-	"github.com/loupeml/loupe/kernel/goeval"
+	"github.com/loupeml/loupe/kernel/goeval/assist"
 	"github.com/loupeml/loupe/lib/assets"
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/model"
@@ -18,7 +18,7 @@ const libPath = "github.com/loupeml/loupe/lib"
 
 // namesIn offers the names of loupe's library that may stand in a string: assets, models, datasets, corruptions, and
 // the layers of models that there are. only says that nothing else is right there.
-func namesIn(in goeval.StringPlace) (names []engine.Match, only bool) {
+func namesIn(in assist.StringPlace) (names []engine.Match, only bool) {
 	switch c := in.Command; {
 	case len(c) >= 2 && filepath.Base(c[0]) == "loupe" && c[1] == "fetch":
 		return assetNames(), true

@@ -72,11 +72,16 @@ func makeReport(request string) int {
 	return status
 }
 
-// nothingAsked is why a report has nothing to say: what its first check says.
+// nothingAsked is why a report has nothing to say: what its first check says, or the first that can do without labels.
 func nothingAsked(r *report.Report, skips bool) error {
 	why := "no check had anything to say"
-	if len(r.LeftOut) > 0 {
-		why = strings.TrimSuffix(r.LeftOut[0].Why, ".")
+	for i, left := range r.LeftOut {
+		if labels := strings.HasSuffix(left.Why, " no labels."); i == 0 || !labels {
+			why = strings.TrimSuffix(left.Why, ".")
+			if !labels {
+				break
+			}
+		}
 	}
 	if !skips {
 		why += " (with --skip-damaged, images that cannot be read are left out)"
@@ -130,9 +135,15 @@ func reportOf(ask reporting.Request) (r *report.Report, err error) {
 	if len(fields) > 0 {
 		open, photos = append(open, options), photos+", data.Options{"+strings.Join(fields, ", ")+"}"
 	}
+	begin := net + ")\n" + photos + ")"
 	m := loupe.Load(ask.Model, load...)
 	opened := loupe.Open(ask.Data, open...)
+	var training *data.Dataset
+	if ask.Training != "" {
+		training = loupe.Open(ask.Training)
+		begin += fmt.Sprintf("\ntraining := loupe.Open(%q)", ask.Training)
+	}
 	return report.Of(m, loupe.Prepare(m, opened), report.Options{
-		Budget: ask.Budget, Opened: opened, Seed: ask.Seed, Begin: net + ")\n" + photos + ")",
+		Budget: ask.Budget, Opened: opened, Training: training, Seed: ask.Seed, Begin: begin,
 	})
 }

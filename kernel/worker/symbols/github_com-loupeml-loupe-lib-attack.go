@@ -14,7 +14,7 @@ func init() {
 		// function, constant and variable definitions
 		"L2":          reflect.ValueOf(attack.L2),
 		"LInf":        reflect.ValueOf(attack.LInf),
-		"Stands":      reflect.ValueOf(constant.MakeFromLiteral("-1", token.INT, 0)),
+		"Robust":      reflect.ValueOf(constant.MakeFromLiteral("-1", token.INT, 0)),
 		"WrongBefore": reflect.ValueOf(constant.MakeFromLiteral("-2", token.INT, 0)),
 
 		// type definitions

@@ -15,12 +15,14 @@ func init() {
 		"RecoveryOf": reflect.ValueOf(spray.RecoveryOf),
 
 		// type definitions
-		"Analysis": reflect.ValueOf((*spray.Analysis)(nil)),
-		"Layout":   reflect.ValueOf((*spray.Layout)(nil)),
-		"Recovery": reflect.ValueOf((*spray.Recovery)(nil)),
-		"SpRAy":    reflect.ValueOf((*spray.SpRAy)(nil)),
-		"Strategy": reflect.ValueOf((*spray.Strategy)(nil)),
-		"Suspects": reflect.ValueOf((*spray.Suspects)(nil)),
+		"Analysis":     reflect.ValueOf((*spray.Analysis)(nil)),
+		"Layout":       reflect.ValueOf((*spray.Layout)(nil)),
+		"Recovery":     reflect.ValueOf((*spray.Recovery)(nil)),
+		"SpRAy":        reflect.ValueOf((*spray.SpRAy)(nil)),
+		"Strategy":     reflect.ValueOf((*spray.Strategy)(nil)),
+		"Suspects":     reflect.ValueOf((*spray.Suspects)(nil)),
+		"Transplant":   reflect.ValueOf((*spray.Transplant)(nil)),
+		"Transplanted": reflect.ValueOf((*spray.Transplanted)(nil)),
 
 		// interface wrapper definitions
 		"_Layout": reflect.ValueOf((*_github_com_loupeml_loupe_lib_attrib_spray_Layout)(nil)),

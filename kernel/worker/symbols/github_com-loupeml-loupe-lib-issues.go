@@ -24,7 +24,7 @@ func init() {
 		"Outlier":                  reflect.ValueOf(issues.Outlier),
 
 		// type definitions
-		"Found":   reflect.ValueOf((*issues.Found)(nil)),
+		"Flagged": reflect.ValueOf((*issues.Flagged)(nil)),
 		"Issues":  reflect.ValueOf((*issues.Issues)(nil)),
 		"Kind":    reflect.ValueOf((*issues.Kind)(nil)),
 		"Options": reflect.ValueOf((*issues.Options)(nil)),

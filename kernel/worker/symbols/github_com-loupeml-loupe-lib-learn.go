@@ -86,7 +86,6 @@ func init() {
 		"Loss":               reflect.ValueOf((*learn.Loss)(nil)),
 		"Mean":               reflect.ValueOf((*learn.Mean)(nil)),
 		"Mixing":             reflect.ValueOf((*learn.Mixing)(nil)),
-		"Moment":             reflect.ValueOf((*learn.Moment)(nil)),
 		"NotFinite":          reflect.ValueOf((*learn.NotFinite)(nil)),
 		"Optimizer":          reflect.ValueOf((*learn.Optimizer)(nil)),
 		"Part":               reflect.ValueOf((*learn.Part)(nil)),
@@ -97,6 +96,7 @@ func init() {
 		"Rotate":             reflect.ValueOf((*learn.Rotate)(nil)),
 		"Rounds":             reflect.ValueOf((*learn.Rounds)(nil)),
 		"Run":                reflect.ValueOf((*learn.Run)(nil)),
+		"RunState":           reflect.ValueOf((*learn.RunState)(nil)),
 		"SGD":                reflect.ValueOf((*learn.SGD)(nil)),
 		"Sampler":            reflect.ValueOf((*learn.Sampler)(nil)),
 		"Schedule":           reflect.ValueOf((*learn.Schedule)(nil)),
@@ -160,11 +160,11 @@ func (W _github_com_loupeml_loupe_lib_learn_Gradient) Of(part learn.Part) []*gra
 // _github_com_loupeml_loupe_lib_learn_Hook is an interface wrapper for Hook type
 type _github_com_loupeml_loupe_lib_learn_Hook struct {
 	IValue interface{}
-	WDo    func(m *learn.Moment) error
+	WDo    func(m *learn.RunState) error
 	WDue   func(steps int, epoch int, of int) bool
 }
 
-func (W _github_com_loupeml_loupe_lib_learn_Hook) Do(m *learn.Moment) error {
+func (W _github_com_loupeml_loupe_lib_learn_Hook) Do(m *learn.RunState) error {
 	return W.WDo(m)
 }
 func (W _github_com_loupeml_loupe_lib_learn_Hook) Due(steps int, epoch int, of int) bool {

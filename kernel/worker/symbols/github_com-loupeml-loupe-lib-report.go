@@ -18,6 +18,7 @@ func init() {
 		"Format":        reflect.ValueOf(constant.MakeFromLiteral("1", token.INT, 0)),
 		"MeasureNames":  reflect.ValueOf(report.MeasureNames),
 		"Of":            reflect.ValueOf(report.Of),
+		"Schema":        reflect.ValueOf(report.Schema),
 
 		// type definitions
 		"Evidence": reflect.ValueOf((*report.Evidence)(nil)),

@@ -20,22 +20,16 @@ func (a *Analysis) Sheet(ds model.Dataset, k int) (display.Grid, error) {
 	if k < 1 {
 		return g, fmt.Errorf("spray: a sheet shows 1 image of each cluster or more, not %d", k)
 	}
-	heat, err := tensors.CopyFlatData[float32](a.Heatmaps)
-	if err != nil {
-		return g, fmt.Errorf("spray: %w", err)
-	}
-	h, w := a.Heatmaps.Shape().Dimensions[1], a.Heatmaps.Shape().Dimensions[2]
 	for cluster := range a.Count() {
 		members := a.Members(cluster)
 		shown := members[:min(k, len(members))]
 		var at []int
-		var part []float32 // their heatmaps
 		for _, i := range shown {
 			if a.Images[i] >= ds.Len() {
 				return g, fmt.Errorf("spray: image %d was analysed, and the dataset has %d: give the one that was analysed",
 					a.Images[i], ds.Len())
 			}
-			at, part = append(at, a.Images[i]), append(part, heat[i*h*w:(i+1)*h*w]...)
+			at = append(at, a.Images[i])
 		}
 		images, err := ds.Images(at...)
 		if err != nil {
@@ -45,7 +39,11 @@ func (a *Analysis) Sheet(ds model.Dataset, k int) (display.Grid, error) {
 		if err != nil {
 			return g, err
 		}
-		overlays, err := display.Overlays(pictures, tensors.FromFlatDataAndDimensions(part, len(shown), h, w), true)
+		heat, err := a.HeatmapsOf(shown...)
+		if err != nil {
+			return g, err
+		}
+		overlays, err := display.Overlays(pictures, heat, true)
 		if err != nil {
 			return g, err
 		}
@@ -54,6 +52,29 @@ func (a *Analysis) Sheet(ds model.Dataset, k int) (display.Grid, error) {
 			a.settings.Method.Name())
 	}
 	return g, nil
+}
+
+// HeatmapsOf are the heatmaps of images by their places among those that were analysed, [k, H, W] float32.
+func (a *Analysis) HeatmapsOf(places ...int) (*tensors.Tensor, error) {
+	if len(places) == 0 {
+		return nil, fmt.Errorf("spray: heatmaps of no images: give the places of some")
+	}
+	d := a.Heatmaps.Shape().Dimensions
+	size := d[1] * d[2]
+	for _, i := range places {
+		if i < 0 || i >= d[0] {
+			return nil, fmt.Errorf("spray: there is no heatmap %d: they are 0 to %d", i, d[0]-1)
+		}
+	}
+	var part []float32
+	if err := tensors.ConstFlatData(a.Heatmaps, func(heat []float32) {
+		for _, i := range places {
+			part = append(part, heat[i*size:(i+1)*size]...)
+		}
+	}); err != nil {
+		return nil, fmt.Errorf("spray: %w", err)
+	}
+	return tensors.FromFlatDataAndDimensions(part, len(places), d[1], d[2]), nil
 }
 
 // Eigenvalues plots the low end of the spectrum: as many values before a gap as there are strategies.

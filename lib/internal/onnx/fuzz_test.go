@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/loupeml/loupe/internal/bounded"
+	"github.com/loupeml/loupe/lib/internal/bounded"
 )
 
 // go test -fuzz FuzzOpen ./lib/internal/onnx goes on from the seeds: networks of forms.zip, and hand-made ones.

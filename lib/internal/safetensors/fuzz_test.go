@@ -6,7 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/loupeml/loupe/internal/bounded"
+	"github.com/loupeml/loupe/lib/internal/bounded"
 )
 
 // go test -fuzz FuzzRead ./lib/internal/safetensors goes on from the seeds.

@@ -1,0 +1,67 @@
+package priors_test
+
+import (
+	"fmt"
+
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/internal/yours"
+	"github.com/loupeml/loupe/lib/learn"
+	"github.com/loupeml/loupe/lib/priors"
+)
+
+// must is predeclared in cells.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return v
+}
+
+func ExampleApply() {
+	edges := must(priors.Apply(priors.Sobel{}, must(yours.Photos(2).All()))) // or priors.Canny{}
+	fmt.Println(edges.Shape().Dimensions)
+	// Output: [2 8 8 1]
+}
+
+func ExampleCombine() {
+	photos := yours.Photos(40)
+	one, other := must(yours.Network().Answers(photos)), must(yours.CNN(photos).Answers(photos))
+	both := must(priors.Combine(priors.MeanProbability, one, other))
+	fmt.Println(must(both.Accuracy()))
+	// Output: 100.0% (91.2 to 100.0%), 40 of 40
+}
+
+func ExampleStack() {
+	photos := yours.Photos(40)
+	one, other := must(yours.Network().Answers(photos)), must(yours.CNN(photos).Answers(photos))
+	stacked := must(priors.Stack(learn.LogisticRegression{Lambda: 0.1}, one, other))
+	fmt.Println(must(must(stacked.Of(one, other)).Accuracy()).Correct, "of 40")
+	// Output: 40 of 40
+}
+
+func ExampleFailureModes() {
+	photos := yours.Photos(40)
+	untrained := must(learn.SmallCNN(yours.Spec(), 2, 1, 4))
+	failures := must(priors.FailureModes(must(yours.Network().Answers(photos)), must(untrained.Answers(photos))))
+	fmt.Println(len(must(failures.Table()).Rows) > 0)
+	// Output: true
+}
+
+func ExampleTinted() {
+	grey := tensors.FromScalarAndDimensions(float32(0.5), 4, 8, 8, 3)
+	fmt.Println(must(priors.Tinted(grey, []int{0, 1, 0, 1})).Shape().Dimensions) // each class has its tint
+	// Output: [4 8 8 3]
+}
+
+func ExampleCanny() {
+	edges := must(priors.Apply(priors.Canny{}, must(yours.Photos(2).All()))) // 0 or 1 at each pixel
+	fmt.Println(edges.Shape().Dimensions)
+	// Output: [2 8 8 1]
+}
+
+func ExampleSobel() {
+	steep := must(priors.Apply(priors.Sobel{}, must(yours.Photos(2).All())))
+	fmt.Println(steep.Shape().Dimensions)
+	// Output: [2 8 8 1]
+}
