@@ -9,13 +9,13 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/internal/yours"
 	loupe "github.com/loupeml/loupe/lib"
 	"github.com/loupeml/loupe/lib/attack"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/attrib/faithful"
 	"github.com/loupeml/loupe/lib/attrib/lrp"
 	"github.com/loupeml/loupe/lib/attrib/spray"
+	"github.com/loupeml/loupe/lib/internal/yours"
 	"github.com/loupeml/loupe/lib/issues"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/mask"
@@ -82,7 +82,7 @@ func ExampleExplain() {
 }
 
 func ExampleAttribute() {
-	a := loupe.Attribute(yours.Network(), yours.Photos(1), attrib.InputXGradient{}, 0) // without the 0 for the predicted class
+	a := loupe.Attribute(yours.Network(), yours.Photos(1), attrib.InputXGradient{}, 0) // without 0: the predicted class
 	fmt.Println(a.Values.Shape().Dimensions)
 	// Output: [1 8 8 1]
 }

@@ -3,8 +3,8 @@ package attack_test
 import (
 	"fmt"
 
-	"github.com/loupeml/loupe/internal/yours"
 	"github.com/loupeml/loupe/lib/attack"
+	"github.com/loupeml/loupe/lib/internal/yours"
 )
 
 // must is predeclared in cells.

@@ -3,8 +3,8 @@ package distill_test
 import (
 	"fmt"
 
-	"github.com/loupeml/loupe/internal/yours"
 	"github.com/loupeml/loupe/lib/distill"
+	"github.com/loupeml/loupe/lib/internal/yours"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 )

@@ -5,8 +5,8 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/internal/yours"
 	"github.com/loupeml/loupe/lib/evaluate"
+	"github.com/loupeml/loupe/lib/internal/yours"
 	"github.com/loupeml/loupe/lib/model"
 )
 

@@ -3,7 +3,7 @@ package learn_test
 import (
 	"fmt"
 
-	"github.com/loupeml/loupe/internal/yours"
+	"github.com/loupeml/loupe/lib/internal/yours"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 )

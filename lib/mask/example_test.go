@@ -6,9 +6,9 @@ import (
 	"github.com/gomlx/gomlx/core/graph"
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/internal/yours"
 	loupe "github.com/loupeml/loupe/lib"
 	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/internal/yours"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/model"
 )

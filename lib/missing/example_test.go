@@ -3,9 +3,9 @@ package missing_test
 import (
 	"fmt"
 
-	"github.com/loupeml/loupe/internal/yours"
 	loupe "github.com/loupeml/loupe/lib"
 	"github.com/loupeml/loupe/lib/attrib"
+	"github.com/loupeml/loupe/lib/internal/yours"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/mask"
 	"github.com/loupeml/loupe/lib/missing"

@@ -5,7 +5,7 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/internal/yours"
+	"github.com/loupeml/loupe/lib/internal/yours"
 	"github.com/loupeml/loupe/lib/parts"
 )
 

@@ -266,7 +266,8 @@ func confusion(r *run) error {
 		plural.Grouped(of[first.Label], "image"),
 		name(first.Label), name(first.Predicted), percent(part), between(iv))
 	if len(beyond) > 1 {
-		words += fmt.Sprintf("; %s more %s confused beyond chance", plural.Grouped(len(beyond)-1, "pair"), plural.Is(len(beyond)-1))
+		more := len(beyond) - 1
+		words += fmt.Sprintf("; %s more %s confused beyond chance", plural.Grouped(more, "pair"), plural.Is(more))
 	}
 	evidence := []Evidence{table}
 	if classes <= 40 {

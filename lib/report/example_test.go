@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/loupeml/loupe/internal/yours"
+	"github.com/loupeml/loupe/lib/internal/yours"
 	"github.com/loupeml/loupe/lib/report"
 )
 

@@ -5,7 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/loupeml/loupe/internal/yours"
+	"github.com/loupeml/loupe/lib/internal/yours"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/perturb"
 	"github.com/loupeml/loupe/lib/shift"
@@ -77,7 +77,8 @@ func ExampleImageNetAClasses() {
 
 func ExampleNewResults() {
 	r := shift.NewResults()
-	if err := r.Add(shift.Cell{Model: "mine", Condition: "photos", Accuracy: stats.Accuracy{Correct: 9, Total: 10}}); err != nil {
+	if err := r.Add(shift.Cell{Model: "mine", Condition: "photos",
+		Accuracy: stats.Accuracy{Correct: 9, Total: 10}}); err != nil {
 		panic(err)
 	}
 	fmt.Println(r.Conditions())

@@ -3,7 +3,7 @@ package spurious_test
 import (
 	"fmt"
 
-	"github.com/loupeml/loupe/internal/yours"
+	"github.com/loupeml/loupe/lib/internal/yours"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/spurious"
 )

@@ -3,7 +3,7 @@ package tasks_test
 import (
 	"fmt"
 
-	"github.com/loupeml/loupe/internal/yours"
+	"github.com/loupeml/loupe/lib/internal/yours"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/tasks"

@@ -3,7 +3,7 @@ package transfer_test
 import (
 	"fmt"
 
-	"github.com/loupeml/loupe/internal/yours"
+	"github.com/loupeml/loupe/lib/internal/yours"
 	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/stats"
 	"github.com/loupeml/loupe/lib/transfer"

@@ -3,8 +3,8 @@ package lrp_test
 import (
 	"fmt"
 
-	"github.com/loupeml/loupe/internal/yours"
 	"github.com/loupeml/loupe/lib/attrib/lrp"
+	"github.com/loupeml/loupe/lib/internal/yours"
 )
 
 // must is predeclared in cells.

@@ -3,9 +3,9 @@ package sound_test
 import (
 	"fmt"
 
-	"github.com/loupeml/loupe/internal/yours"
 	"github.com/loupeml/loupe/lib/attrib"
 	"github.com/loupeml/loupe/lib/attrib/sound"
+	"github.com/loupeml/loupe/lib/internal/yours"
 )
 
 // must is predeclared in cells.

@@ -3,8 +3,8 @@ package spray_test
 import (
 	"fmt"
 
-	"github.com/loupeml/loupe/internal/yours"
 	"github.com/loupeml/loupe/lib/attrib/spray"
+	"github.com/loupeml/loupe/lib/internal/yours"
 	"github.com/loupeml/loupe/lib/perturb"
 )
 
