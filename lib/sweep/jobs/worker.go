@@ -82,6 +82,7 @@ func (w Worker) Run(ctx context.Context, at Connection) error {
 	k := &worker{Worker: w, js: js, fetchers: map[string]*fetcher{}, skipped: map[string]bool{},
 		metadata: map[string]map[string]string{}}
 	k.runner = sweep.Runner{Keep: w.Keep}
+	w.Say("the worker %s is at %s", w.Name, redacted(at.URL))
 	err = k.all(run, conn)
 	if err == nil && ctx.Err() == nil {
 		return context.Cause(run)
