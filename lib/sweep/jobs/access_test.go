@@ -154,6 +154,8 @@ func TestWhoIsLetIn(t *testing.T) {
 	}{
 		"another key": {Connection{URL: tlsURL, NKey: in(other, nkeyFile), CA: in(folder, caFile)},
 			"does not take the key in " + in(other, nkeyFile)},
+		"no key, and another server is away": {Connection{URL: tlsURL + ",tls://127.0.0.1:1", CA: in(folder, caFile)},
+			"this one has none: give it with --nkey"},
 		"no key": {Connection{URL: tlsURL, CA: in(folder, caFile)}, "this one has none: give it with --nkey"},
 		"another authority": {Connection{URL: tlsURL, NKey: good.NKey, CA: in(other, caFile)},
 			"not signed by the one in"},

@@ -15,6 +15,7 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -59,6 +60,7 @@ func (c Connection) dial(ctx context.Context, name string, say func(format strin
 	} else if err := checkURL(c.URL); err != nil {
 		return nil, nil, err
 	}
+	plain := slices.Clone(options)
 	at := "the server at " + redacted(c.URL)
 	heard := &once{say: say}
 	run, end := context.WithCancelCause(ctx)
@@ -97,6 +99,9 @@ func (c Connection) dial(ctx context.Context, name string, say func(format strin
 			return conn, run, nil
 		}
 		why, refused := c.refusal(err)
+		if errors.Is(err, nats.ErrNoServers) { // the last of them does not answer, and others may have said more
+			why, refused = c.refusalOfAny(address, plain)
+		}
 		if refused || !c.Wait {
 			end(nil)
 			return nil, nil, fmt.Errorf("jobs: %s: %s", at, why)
@@ -178,6 +183,19 @@ func (c Connection) refusal(err error) (why string, refused bool) {
 		return "no server answers there", false
 	}
 	return err.Error(), false
+}
+
+// refusalOfAny is what the first of several servers says that refuses this process.
+func (c Connection) refusalOfAny(list string, options []nats.Option) (why string, refused bool) {
+	for _, one := range strings.Split(list, ",") {
+		conn, err := nats.Connect(strings.TrimSpace(one), options...)
+		if err == nil {
+			conn.Close()
+		} else if why, refused := c.refusal(err); refused {
+			return why, true
+		}
+	}
+	return "no server answers there", false
 }
 
 // once says the same thing once, until it is to forget what it has said.
