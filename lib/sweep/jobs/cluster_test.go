@@ -132,6 +132,7 @@ func leads(t *testing.T, at Connection) {
 // A cluster of three servers keeps each stream on all of them. One after the other is killed and started again while
 // the sweep runs, and nothing is lost.
 func TestCluster(t *testing.T) {
+	testenv.Heavy(t)
 	t.Parallel()
 	p := sized(t)
 	want := alone(t, p)
@@ -160,10 +161,7 @@ func TestCluster(t *testing.T) {
 	for _, role := range []string{"worker-1", "worker-2"} {
 		s.launch(t, role, part{At: at, Version: "test", Cache: filepath.Join(s.folder, "cache")})
 	}
-	kills := 1
-	if testenv.IsHeavy() {
-		kills = 3
-	}
+	const kills = 3
 	for i := range kills {
 		n := doneBy(t, s.store)[""]
 		eventually(t, "the sweep goes on", func() bool { return doneBy(t, s.store)[""] > n })

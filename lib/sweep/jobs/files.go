@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -72,7 +73,9 @@ func (d *depot) open(ctx context.Context, q *queue, replicas int) error {
 		if err := w.Close(); err != nil {
 			return err
 		}
-		if _, err := store.PutBytes(ctx, name, b.Bytes()); err != nil {
+		within, cancel := context.WithTimeout(ctx, 5*time.Minute)
+		defer cancel()
+		if _, err := store.PutBytes(within, name, b.Bytes()); err != nil {
 			return fmt.Errorf("jobs: a list of files cannot be handed out: %w", err)
 		}
 		return nil
@@ -129,6 +132,8 @@ func (d *depot) lay(ctx context.Context, identity string) error {
 	}
 	r, w := io.Pipe()
 	go func() { w.CloseWithError(pack(w, m.Files)) }()
+	ctx, cancel := carried(ctx, m.Files)
+	defer cancel()
 	_, err := d.store.Put(ctx, jetstream.ObjectMeta{Name: archiveObject(identity)}, r)
 	r.CloseWithError(err)
 	return err
@@ -224,9 +229,11 @@ func (f *fetcher) labelled(ctx context.Context, labelling string) (l sweep.Label
 func (f *fetcher) object(ctx context.Context, name string, into any) error {
 	var raw []byte
 	err := f.patiently(ctx, func() error {
-		store, err := f.js.ObjectStore(ctx, f.files())
+		within, cancel := context.WithTimeout(ctx, 5*time.Minute)
+		defer cancel()
+		store, err := f.js.ObjectStore(within, f.files())
 		if err == nil {
-			raw, err = store.GetBytes(ctx, name)
+			raw, err = store.GetBytes(within, name)
 		}
 		if errors.Is(err, jetstream.ErrBucketNotFound) {
 			return errors.New("the sweep is no longer on the server")
@@ -321,6 +328,9 @@ func (f *fetcher) fetched(ctx context.Context, identity string, m manifest) (at 
 	return at, f.patiently(ctx, func() error { return f.fetch(ctx, identity, folder, m.Files) })
 }
 
+// never is when no file was changed, so that it is told by its contents whether it is the same.
+const never = math.MinInt64
+
 // placed are files as they lie below a folder of the cache.
 func placed(folder string, files []sweep.File) []sweep.File {
 	here := slices.Clone(files)
@@ -329,7 +339,7 @@ func placed(folder string, files []sweep.File) []sweep.File {
 		if err != nil {
 			below = "" // a folder, which is no such file
 		}
-		here[i].Path = filepath.Join(folder, below)
+		here[i].Path, here[i].Modified = filepath.Join(folder, below), never
 	}
 	return here
 }
@@ -385,7 +395,9 @@ func (f *fetcher) fetch(ctx context.Context, identity, folder string, files []sw
 	if err != nil {
 		return outOfReach{err}
 	}
-	object, err := store.Get(ctx, archiveObject(identity))
+	within, cancel := carried(ctx, files)
+	defer cancel()
+	object, err := store.Get(within, archiveObject(identity))
 	if err != nil {
 		return outOfReach{err}
 	}
@@ -395,9 +407,10 @@ func (f *fetcher) fetch(ctx context.Context, identity, folder string, files []sw
 		return err
 	}
 	defer os.RemoveAll(begun)
-	if err := unpack(object, begun, files); err != nil {
-		if gone := object.Error(); gone != nil {
-			return outOfReach{gone}
+	from := &source{Reader: object}
+	if err := unpack(from, begun, files); err != nil {
+		if from.failed != nil {
+			return outOfReach{from.failed}
 		}
 		return err
 	}
@@ -407,6 +420,30 @@ func (f *fetcher) fetch(ctx context.Context, identity, folder string, files []sw
 		}
 	}
 	return nil
+}
+
+// source knows whether it was the reading that failed.
+type source struct {
+	io.Reader
+	failed error
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	n, err := s.Reader.Read(p)
+	if err != nil && err != io.EOF {
+		s.failed = err
+	}
+	return n, err
+}
+
+// carried gives files as long as they take on a network of 50 kB a second. Without a deadline of its own, what is
+// asked of an object store ends after a few seconds.
+func carried(ctx context.Context, files []sweep.File) (context.Context, context.CancelFunc) {
+	var total int64
+	for _, f := range files {
+		total += f.Size
+	}
+	return context.WithTimeout(ctx, time.Minute+time.Duration(total/50e3)*time.Second)
 }
 
 // unpack writes the files of an archive and checks that they are those that are listed.
@@ -428,19 +465,18 @@ func unpack(r io.Reader, folder string, files []sweep.File) error {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			return err
 		}
-		h := sha256.New()
-		err = wholefile.Write(path, func(w io.Writer) error {
-			_, err := io.Copy(io.MultiWriter(w, h), t)
-			return err
-		})
+		// The disk need not have it before the next one is written: whoever uses it looks at its contents first.
+		to, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err != nil {
+			return err
+		}
+		h := sha256.New()
+		_, err = io.Copy(io.MultiWriter(to, h), t)
+		if err := errors.Join(err, to.Close()); err != nil {
 			return err
 		}
 		if hex.EncodeToString(h.Sum(nil)) != file.Digest {
 			return fmt.Errorf("%s came with other contents than the sweep has", file.Name)
-		}
-		if err := os.Chtimes(path, time.Time{}, time.Unix(0, file.Modified)); err != nil {
-			return err
 		}
 	}
 	return nil

@@ -120,7 +120,8 @@ func play(ctx context.Context, role string) error {
 	}
 	for _, file := range []string{nkeyFile, caFile} { // which the coordinator makes at its first start
 		for {
-			if info, err := os.Stat(filepath.Join(folder, file)); err == nil && info.Size() > 0 || !sleep(ctx, 20*time.Millisecond) {
+			info, err := os.Stat(filepath.Join(folder, file))
+			if err == nil && info.Size() > 0 || !sleep(ctx, 20*time.Millisecond) {
 				break
 			}
 		}
