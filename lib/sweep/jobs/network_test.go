@@ -207,3 +207,33 @@ func TestCutNetwork(t *testing.T) {
 	}
 	same(t, rows(t, s.store), want)
 }
+
+// A server that is killed and comes back with an empty disk is given the cells again that the store does not have.
+func TestServerThatLostItsDisk(t *testing.T) {
+	t.Parallel()
+	p := grid(t, 1, 12, "steady")
+	want := alone(t, p)
+	s := newSetting(t)
+	planned(t, s.store, p)
+	at := Connection{URL: "nats://" + s.address, Wait: true}
+	_, port, _ := strings.Cut(s.address, ":")
+	disk := filepath.Join(s.folder, "js")
+	config := fmt.Sprintf("listen: \"127.0.0.1:%s\"\njetstream { store_dir: %q }\n", port, disk)
+	server := s.configured(t, "server", config, at)
+	coordinator := s.launch(t, "coordinator", part{Store: s.store, At: at, Lease: time.Second, Version: "test"})
+	s.launch(t, "worker", part{At: at, Version: "test", Cache: filepath.Join(s.folder, "cache")})
+	eventually(t, "a cell is done", func() bool { return doneBy(t, s.store)[""] > 0 })
+	server.Process.Kill()
+	server.Wait()
+	if err := os.RemoveAll(disk); err != nil {
+		t.Fatal(err)
+	}
+	s.configured(t, "server", config, at)
+	if err := ended(t, coordinator, 2*time.Minute); err != nil {
+		t.Errorf("the coordinator: %v", err)
+	}
+	if !s.has(t, "coordinator", "the server has lost the sweep") {
+		t.Errorf("the coordinator says %s", said(t, s, "coordinator"))
+	}
+	same(t, rows(t, s.store), want)
+}
