@@ -580,7 +580,7 @@ func TestTheTestbedsTableIsWrittenAsItWas(t *testing.T) {
 	if err := r.WriteAccuracies(path, 100); err != nil {
 		t.Fatal(err)
 	}
-	sameCells(t, ok[*Results](t)(ReadAccuracies(path, 100, testbedSize)), r, 50000)
+	sameCells(t, ok[*Results](t)(ReadAccuracies(path, 100, testbedSize)), r, 45000)
 	was, _, err := readCSV(published, "model")
 	if err != nil {
 		t.Fatal(err)

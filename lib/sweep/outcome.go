@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -21,6 +23,18 @@ type Outcome struct {
 	Arrays map[string]*tensors.Tensor
 	// Truth[c] is the number that the model gives the data's label c, so that labels can be corrected later.
 	Truth []int
+}
+
+// String names the arrays and their shapes.
+func (o *Outcome) String() string {
+	if o == nil {
+		return "no outcome"
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(o.Arrays)) {
+		parts = append(parts, fmt.Sprintf("%s %s", name, o.Arrays[name].Shape()))
+	}
+	return "outcome: " + strings.Join(parts, ", ")
 }
 
 // outcomeFormat marks outcomes and says how they are laid out.
