@@ -164,8 +164,8 @@ func TestFaithfulnessOfACell(t *testing.T) {
 func TestCellsThatCannotBe(t *testing.T) {
 	good := small(t)
 	for want, spoil := range map[string]func(p *Plan){
-		"8 classes":                        func(p *Plan) { p.Data[0].Path = folder(t, 1, 1, "a", "b", "c", "d", "e", "f", "g", "h") },
-		"is among ImageNet's classes, and": func(p *Plan) { p.Conditions[0].Among = "imagenet-a" },
+		"net has 7 classes without names, photos names 8": func(p *Plan) { p.Data[0].Path = folder(t, 1, 1, "a", "b", "c", "d", "e", "f", "g", "h") },
+		"is among ImageNet's classes, and":                func(p *Plan) { p.Conditions[0].Among = "imagenet-a" },
 		"faithfulness is of the model's own classes, and the condition is among some": func(p *Plan) {
 			p.Conditions[0].Among, p.Methods = "imagenet-a", []string{Faithfulness + "Grad-CAM"}
 		},
