@@ -125,7 +125,8 @@ func (t tx) cell(sweep string, c Cell, under Condition, labels []int) (other boo
 		"ON CONFLICT (sweep, model, condition, method) DO UPDATE SET state = excluded.state, error = excluded.error, "+
 		"tries = excluded.tries, worker = excluded.worker, seconds = excluded.seconds, finished = excluded.finished, "+
 		"measures = excluded.measures, digest = excluded.digest, outcome = excluded.outcome",
-		sweep, c.Model, c.Condition, c.Method, c.State, plainText(c.Error), c.Tries, plainText(c.Worker), c.Seconds, now(), string(text), mine,
+		sweep, c.Model, c.Condition, c.Method, c.State, plainText(c.Error), c.Tries, plainText(c.Worker), c.Seconds,
+		now(), string(text), mine,
 		c.Outcome)
 }
 

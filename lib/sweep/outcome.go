@@ -64,8 +64,8 @@ func (o *Outcome) Encode() ([]byte, error) {
 // most is how many bytes an outcome may have, unpacked.
 const most = 1 << 30
 
-// Decode reads what [Outcome.Encode] has written. The bytes come from other machines and are not trusted: it is an error
-// where they are damaged, where anything comes after them, or where they unpack to more than 1 GiB.
+// Decode reads what [Outcome.Encode] has written. The bytes come from other machines and are not trusted: it is an
+// error where they are damaged, where anything comes after them, or where they unpack to more than 1 GiB.
 func Decode(encoded []byte) (*Outcome, error) { return decode(encoded, most) }
 
 func decode(encoded []byte, most int64) (*Outcome, error) {

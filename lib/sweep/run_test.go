@@ -88,7 +88,8 @@ func TestACellIsWhatTheLibrarySays(t *testing.T) {
 		direct := ok[*shift.Sweep](t)(shift.SweepDataset(m, ds, 3, c))
 		for severity := 1; severity <= 5; severity += 2 {
 			j := all[Key{"net", "photos, " + name + " " + string(rune('0'+severity)), Predictions}]
-			if got := measured(t, ok[*Outcome](t)(runner.Run(j)), j)["accuracy"]; got.Value != direct.Accuracy[0][severity].Share() || got.Total != 21 {
+			got := measured(t, ok[*Outcome](t)(runner.Run(j)), j)["accuracy"]
+			if got.Value != direct.Accuracy[0][severity].Share() || got.Total != 21 {
 				t.Errorf("%s: %+v, and directly %v", j.Key, got, direct.Accuracy[0][severity])
 			}
 		}
@@ -164,8 +165,10 @@ func TestFaithfulnessOfACell(t *testing.T) {
 func TestCellsThatCannotBe(t *testing.T) {
 	good := small(t)
 	for want, spoil := range map[string]func(p *Plan){
-		"net has 7 classes without names, photos names 8": func(p *Plan) { p.Data[0].Path = folder(t, 1, 1, "a", "b", "c", "d", "e", "f", "g", "h") },
-		"is among ImageNet's classes, and":                func(p *Plan) { p.Conditions[0].Among = "imagenet-a" },
+		"net has 7 classes without names, photos names 8": func(p *Plan) {
+			p.Data[0].Path = folder(t, 1, 1, "a", "b", "c", "d", "e", "f", "g", "h")
+		},
+		"is among ImageNet's classes, and": func(p *Plan) { p.Conditions[0].Among = "imagenet-a" },
 		"faithfulness is of the model's own classes, and the condition is among some": func(p *Plan) {
 			p.Conditions[0].Among, p.Methods = "imagenet-a", []string{Faithfulness + "Grad-CAM"}
 		},
@@ -217,7 +220,8 @@ func TestACellOfOneOutput(t *testing.T) {
 	top1 := ok[interface{ Share() float64 }](t)(answers.Accuracy())
 	ece := ok[float64](t)(ok[*uncertainty.Predictions](t)(uncertainty.FromAnswers(answers)).
 		ExpectedCalibrationError(uncertainty.EqualWidth(15)))
-	if got[0].Value != top1.Share() || got[0].Correct != 4 || got[1].Correct != 6 || !approx.Equal(got[3].Value, ece, 1e-6) {
+	if got[0].Value != top1.Share() || got[0].Correct != 4 || got[1].Correct != 6 ||
+		!approx.Equal(got[3].Value, ece, 1e-6) {
 		t.Errorf("%+v, and directly %v and %v", got, top1, ece)
 	}
 	for i, row := range arrays["probabilities"].Value().([][]float32) {

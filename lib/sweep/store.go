@@ -168,7 +168,8 @@ func (s *Store) prepare() error {
 		there, err = check(t)
 		return err
 	}
-	if err := s.within(&sql.TxOptions{ReadOnly: true}, look); err != nil || there { // whoever only reads it waits for no one
+	// Whoever only reads it waits for no one.
+	if err := s.within(&sql.TxOptions{ReadOnly: true}, look); err != nil || there {
 		return err
 	}
 	return s.within(nil, func(t tx) error {

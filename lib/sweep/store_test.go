@@ -150,7 +150,8 @@ func TestCellsCountOnce(t *testing.T) {
 			t.Error(missing)
 		}
 		first := done(t, cleanOne, said(0, 1, 1, 1))
-		failed := Cell{Key: Key{"two", "fog", Predictions}, State: Failed, Error: "it is\x00 gone \xff", Tries: 3, Worker: "v\xff"}
+		failed := Cell{Key: Key{"two", "fog", Predictions}, State: Failed, Error: "it is\x00 gone \xff", Tries: 3,
+			Worker: "v\xff"}
 		if differs := put(t, s, first, failed); differs != nil {
 			t.Error(differs)
 		}
@@ -566,8 +567,8 @@ func TestOneRunsASweep(t *testing.T) {
 func TestWorkersAreNoted(t *testing.T) {
 	stores(t, func(t *testing.T, where func() string) {
 		s := added(t, where())
-		for _, states := range [][]WorkerState{{{"a", "one under clean", 3, "now"}, {"b", "", 0, "then"}}, {{"c", "", 1, "now"}},
-			nil} {
+		for _, states := range [][]WorkerState{{{"a", "one under clean", 3, "now"}, {"b", "", 0, "then"}},
+			{{"c", "", 1, "now"}}, nil} {
 			if err := s.SetWorkers("s", states); err != nil {
 				t.Fatal(err)
 			}
