@@ -5,6 +5,7 @@ package testenv
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"os/user"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -19,15 +21,34 @@ import (
 	"github.com/loupeml/loupe/internal/scratch"
 )
 
-// PostgresServer is a PostgreSQL server of a test's own, on a socket in a folder of its own. Nothing survives it.
+// PostgresServer is a PostgreSQL server of the tests' own, on a socket in a folder of its own.
 type PostgresServer struct {
-	folder    string
-	programs  string
+	folder   string
+	programs string
+	end      io.WriteCloser // never closed here: the process's end does
+
+	lock      sync.Mutex // guards databases
 	databases int
 }
 
-// Postgres starts a server, which ends with the test. The test is skipped where PostgreSQL is not installed.
+var (
+	starting sync.Mutex // guards postgres
+	postgres *PostgresServer
+)
+
+// Postgres is a server that all tests of this process share. It ends with the process, and leaves nothing. The test is
+// skipped where PostgreSQL is not installed.
 func Postgres(t testing.TB) *PostgresServer {
+	t.Helper()
+	starting.Lock()
+	defer starting.Unlock()
+	if postgres == nil {
+		postgres = startPostgres(t)
+	}
+	return postgres
+}
+
+func startPostgres(t testing.TB) *PostgresServer {
 	t.Helper()
 	dependOnMachine()
 	initdb, err := exec.LookPath("initdb")
@@ -42,12 +63,14 @@ func Postgres(t testing.TB) *PostgresServer {
 		}
 		initdb = slices.MaxFunc(all, func(a, b string) int { return cmp.Compare(version(a), version(b)) })
 	}
-	// A socket's path is short, and the server may be another user's.
+	if initdb, err = filepath.EvalSymlinks(initdb); err != nil {
+		t.Fatal(err)
+	}
+	// The path of a socket has to be short, and the server may be another user's.
 	folder, err := os.MkdirTemp("", scratch.Name("postgres-"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(folder) })
 	s := &PostgresServer{folder: folder, programs: filepath.Dir(initdb)}
 	as := &syscall.SysProcAttr{Setpgid: true}
 	if os.Getuid() == 0 { // under whom PostgreSQL does not run
@@ -59,10 +82,10 @@ func Postgres(t testing.TB) *PostgresServer {
 		}
 	}
 	data := filepath.Join(folder, "data")
-	make := exec.Command(initdb, "--no-sync", "--auth=trust", "--username=test", "--encoding=UTF8", "--locale=C",
+	create := exec.Command(initdb, "--no-sync", "--auth=trust", "--username=test", "--encoding=UTF8", "--locale=C",
 		"--pgdata="+data)
-	make.Dir, make.SysProcAttr = folder, as
-	if out, err := make.CombinedOutput(); err != nil {
+	create.Dir, create.SysProcAttr = folder, as
+	if out, err := create.CombinedOutput(); err != nil {
 		t.Fatalf("initdb: %v\n%s", err, out)
 	}
 	log, err := os.Create(filepath.Join(folder, "log"))
@@ -71,20 +94,16 @@ func Postgres(t testing.TB) *PostgresServer {
 	}
 	defer log.Close()
 	// It ends when this process ends, however that is: its input is a pipe from here.
-	run := exec.Command("sh", "-c", `"$@" & read -r _; kill -INT $!; wait $!`, "sh", filepath.Join(s.programs, "postgres"),
-		"-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off")
+	const watch = `folder=$1; shift; "$@" </dev/null & read -r _; kill -INT $!; wait $!; cd /; rm -rf "$folder"`
+	run := exec.Command("sh", "-c", watch, "sh", folder, filepath.Join(s.programs, "postgres"), "-D", data, "-k", folder,
+		"-c", "listen_addresses=", "-c", "fsync=off")
 	run.Dir, run.SysProcAttr, run.Stdout, run.Stderr = folder, as, log, log
-	end, err := run.StdinPipe()
-	if err == nil {
+	if s.end, err = run.StdinPipe(); err == nil {
 		err = run.Start()
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		end.Close()
-		run.Wait()
-	})
 	for until := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		out, err := s.ask("postgres", "SELECT 1")
 		if err == nil {
@@ -100,18 +119,14 @@ func Postgres(t testing.TB) *PostgresServer {
 // Database makes a new database, and returns its URL.
 func (s *PostgresServer) Database(t testing.TB) string {
 	t.Helper()
+	s.lock.Lock()
 	s.databases++
 	name := fmt.Sprintf("test%d", s.databases)
-	s.Do(t, "postgres", "CREATE DATABASE "+name)
-	return "postgres://test@/" + name + "?host=" + s.folder
-}
-
-// Do executes a statement in a database, of a name or a URL.
-func (s *PostgresServer) Do(t testing.TB, database, statement string) {
-	t.Helper()
-	if out, err := s.ask(database, statement); err != nil {
-		t.Fatalf("%s: %v\n%s", statement, err, out)
+	s.lock.Unlock()
+	if out, err := s.ask("postgres", "CREATE DATABASE "+name); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
+	return "postgres://test@/" + name + "?host=" + s.folder
 }
 
 func (s *PostgresServer) ask(database, statement string) ([]byte, error) {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -534,5 +535,104 @@ func TestTopFivePredictions(t *testing.T) {
 	five, _ := r.Cell("net", "top-5")
 	if one.Accuracy.Correct != 1 || five.Accuracy.Correct != 2 || five.Accuracy.Total != 2 {
 		t.Errorf("%v and %v", one, five)
+	}
+}
+
+// A table that is written and read is the same one, and its first line and its rows are laid out as the testbed's.
+func TestAccuraciesAreWrittenAndRead(t *testing.T) {
+	dir := t.TempDir()
+	r := NewResults()
+	for _, c := range []Cell{{"b, \"quoted\"", "val", stats.Accuracy{Correct: 2, Total: 3}},
+		{"b, \"quoted\"", "fog", stats.Accuracy{Correct: 0, Total: 7}}, {"a", "val", stats.Accuracy{Correct: 3, Total: 3}}} {
+		if err := r.Add(c); err != nil {
+			t.Fatal(err)
+		}
+	}
+	size := map[string]int{"val": 3, "fog": 7}
+	for full, want := range map[float64]string{
+		100: "model,fog,val\na,,100\n\"b, \"\"quoted\"\"\",0,66.66666666666667\n",
+		1:   "model,fog,val\na,,1\n\"b, \"\"quoted\"\"\",0,0.6666666666666666\n",
+	} {
+		path := filepath.Join(dir, "table.csv")
+		if err := r.WriteAccuracies(path, full); err != nil {
+			t.Fatal(err)
+		}
+		if text := string(ok[[]byte](t)(os.ReadFile(path))); text != want {
+			t.Errorf("%q, want %q", text, want)
+		}
+		sameCells(t, ok[*Results](t)(ReadAccuracies(path, full, func(name string) int { return size[name] })), r, 3)
+	}
+	for _, full := range []float64{0, -1, math.NaN(), math.Inf(1)} {
+		if err := r.WriteAccuracies(filepath.Join(dir, "no.csv"), full); err == nil ||
+			!strings.Contains(err.Error(), "it is 100 for percentages, 1 for shares") {
+			t.Errorf("%v: %v", full, err)
+		}
+	}
+	if err := r.WriteAccuracies(filepath.Join(dir, "none", "table.csv"), 1); err == nil {
+		t.Error("it was written into a folder that is not there")
+	}
+}
+
+func TestTheTestbedsTableIsWrittenAsItWas(t *testing.T) {
+	published := testenv.SharedData(t, "testbed", "robustness_top1s.csv")
+	r := readTestbed(t)
+	path := filepath.Join(t.TempDir(), "table.csv")
+	if err := r.WriteAccuracies(path, 100); err != nil {
+		t.Fatal(err)
+	}
+	sameCells(t, ok[*Results](t)(ReadAccuracies(path, 100, testbedSize)), r, 45000)
+	was, _, err := readCSV(published, "model")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, columns, err := readCSV(path, "model")
+	if err != nil {
+		t.Fatal(err)
+	}
+	is, _, _ := readCSV(path)
+	if len(is) != len(was) || len(is[0]) != len(was[0]) {
+		t.Fatalf("%d rows of %d, published are %d of %d", len(is), len(is[0]), len(was), len(was[0]))
+	}
+	rows := map[string][]string{}
+	for _, row := range is {
+		rows[row[0]] = row
+	}
+	for _, row := range was[1:] {
+		for i, text := range row[1:] {
+			got := rows[row[0]][columns[was[0][i+1]]]
+			if text == "" || got == "" {
+				if text != got {
+					t.Errorf("%s under %s is %q, published is %q", row[0], was[0][i+1], got, text)
+				}
+				continue
+			}
+			// Published are percentages in float32 of whole counts.
+			want, has := ok[float64](t)(strconv.ParseFloat(text, 64)), ok[float64](t)(strconv.ParseFloat(got, 64))
+			if !approx.Equal(has, want, 1e-5) {
+				t.Errorf("%s under %s is %q, published is %q", row[0], was[0][i+1], got, text)
+			}
+		}
+	}
+}
+
+// sameCells compares two tables, in which more than some cells are.
+func sameCells(t *testing.T, got, want *Results, atLeast int) {
+	t.Helper()
+	n := 0
+	for _, m := range want.Models() {
+		for _, c := range want.Conditions() {
+			a, has := got.Cell(m, c)
+			b, had := want.Cell(m, c)
+			if a != b || has != had {
+				t.Errorf("%s under %s: %+v %t, was %+v %t", m, c, a, has, b, had)
+			}
+			if had {
+				n++
+			}
+		}
+	}
+	if n < atLeast || len(got.Models()) != len(want.Models()) || len(got.Conditions()) != len(want.Conditions()) {
+		t.Errorf("%d cells of %d models under %d conditions, was %d under %d", n, len(got.Models()), len(got.Conditions()),
+			len(want.Models()), len(want.Conditions()))
 	}
 }

@@ -401,10 +401,18 @@ func (r *Results) TableAt(alpha float64, conditions ...string) (display.Table, e
 	}
 	t := display.Table{
 		Title:  fmt.Sprintf("Accuracy, with its %g%% interval", 100*(1-alpha)),
-		Header: append([]string{"model", "type"}, conditions...),
+		Header: []string{"model"},
 	}
+	typed := slices.ContainsFunc(r.models, func(m string) bool { return r.kinds[m].Type != "" })
+	if typed {
+		t.Header = append(t.Header, "type")
+	}
+	t.Header = append(t.Header, conditions...)
 	for _, m := range r.models {
-		row, any := []any{m, r.kinds[m].Type}, false
+		row, any := []any{m}, false
+		if typed {
+			row = append(row, r.kinds[m].Type)
+		}
 		for _, condition := range conditions {
 			c, ok := r.Cell(m, condition)
 			if !ok {

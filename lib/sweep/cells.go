@@ -38,7 +38,8 @@ type Cell struct {
 }
 
 // Put puts cells that have ended into a sweep, all or none. A cell that is done already stays as it is, so that a cell
-// that comes twice counts once. differs are those that came twice with other outcomes.
+// that comes twice counts once; one that is no part of the sweep, such as of a model that was forgotten meanwhile, is
+// left out. differs are those that came twice with other outcomes.
 func (s *Store) Put(sweep string, cells []Cell) (differs []Key, err error) {
 	// Two that put the same cells in other orders would wait for each other.
 	cells = slices.SortedStableFunc(slices.Values(cells), func(a, b Cell) int { return a.Key.compare(b.Key) })
@@ -51,20 +52,12 @@ func (s *Store) Put(sweep string, cells []Cell) (differs []Key, err error) {
 		if err != nil {
 			return err
 		}
-		models := map[string]bool{}
-		rows, err := t.rows("SELECT name FROM sweep_models WHERE sweep = ?", sweep)
+		models, err := t.names("sweep_models", sweep)
 		if err != nil {
 			return err
 		}
-		defer rows.Close()
-		for rows.Next() {
-			var name string
-			if err := rows.Scan(&name); err != nil {
-				return err
-			}
-			models[name] = true
-		}
-		if err := rows.Err(); err != nil {
+		methods, err := t.names("sweep_methods", sweep)
+		if err != nil {
 			return err
 		}
 		under := map[string]Condition{}
@@ -73,8 +66,8 @@ func (s *Store) Put(sweep string, cells []Cell) (differs []Key, err error) {
 		}
 		for _, c := range cells {
 			condition, planned := under[c.Condition]
-			if !planned || !models[c.Model] {
-				continue // it was forgotten meanwhile
+			if !planned || !slices.Contains(models, c.Model) || !slices.Contains(methods, c.Method) {
+				continue // it is no longer part of the sweep
 			}
 			labels, err := t.labelsOf(sweep, condition.Data)
 			if err != nil {
@@ -132,7 +125,8 @@ func (t tx) cell(sweep string, c Cell, under Condition, labels []int) (other boo
 		"ON CONFLICT (sweep, model, condition, method) DO UPDATE SET state = excluded.state, error = excluded.error, "+
 		"tries = excluded.tries, worker = excluded.worker, seconds = excluded.seconds, finished = excluded.finished, "+
 		"measures = excluded.measures, digest = excluded.digest, outcome = excluded.outcome",
-		sweep, c.Model, c.Condition, c.Method, c.State, plainText(c.Error), c.Tries, plainText(c.Worker), c.Seconds, now(), string(text), mine,
+		sweep, c.Model, c.Condition, c.Method, c.State, plainText(c.Error), c.Tries, plainText(c.Worker), c.Seconds,
+		now(), string(text), mine,
 		c.Outcome)
 }
 

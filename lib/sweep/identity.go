@@ -12,6 +12,7 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/internal/wholefile"
 	"github.com/loupeml/loupe/lib/assets"
 	"github.com/loupeml/loupe/lib/data"
@@ -157,6 +158,11 @@ type Pictures struct {
 	Names   []string `json:"names"`
 	Labels  []int    `json:"labels"`            // -1 is unknown
 	Classes []string `json:"classes,omitempty"` // by label; nil has none
+}
+
+// String is how many there are.
+func (p Pictures) String() string {
+	return fmt.Sprintf("%s, %s", plural.Of(len(p.Names), "picture"), p.Labelled())
 }
 
 // resolve leaves labels out of the identity: what a model says of pictures does not depend on them, and labels that

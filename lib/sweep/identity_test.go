@@ -28,13 +28,15 @@ func changed(t *testing.T, path string) {
 func TestWhatAModelIs(t *testing.T) {
 	dir := t.TempDir()
 	net := filepath.Join(dir, "net.onnx")
-	files := map[string]string{"net.onnx": "weights", "config.json": "{}", "net.onnx.data": "more", "net.onnx_data": "more",
+	files := map[string]string{"net.onnx": "weights", "config.json": "{}", "net.onnx.data": "more",
+		"net.onnx_data":            "more",
 		"preprocessor_config.json": "{}", "shards/1": "one", "names": "a\nb"}
 	for name, text := range files {
 		write(t, filepath.Join(dir, name), []byte(text))
 	}
 	write(t, filepath.Join(dir, "other.onnx"), []byte("of another network"))
-	m := Model{Name: "m", File: net, Beside: []string{filepath.Join(dir, "shards", "1")}, Classes: filepath.Join(dir, "names")}
+	m := Model{Name: "m", File: net, Beside: []string{filepath.Join(dir, "shards", "1")},
+		Classes: filepath.Join(dir, "names")}
 	identity := func(m Model) string {
 		t.Helper()
 		p := Plan{Models: []Model{m}}
@@ -75,8 +77,8 @@ func TestWhatAModelIs(t *testing.T) {
 	if err := os.CopyFS(moved, os.DirFS(dir)); err != nil {
 		t.Fatal(err)
 	}
-	if identity(Model{Name: "n", File: filepath.Join(moved, "net.onnx"), Beside: []string{filepath.Join(moved, "shards", "1")},
-		Classes: filepath.Join(moved, "names")}) != last {
+	if identity(Model{Name: "n", File: filepath.Join(moved, "net.onnx"), Classes: filepath.Join(moved, "names"),
+		Beside: []string{filepath.Join(moved, "shards", "1")}}) != last {
 		t.Error("it is another one in another folder")
 	}
 	for want, m := range map[string]Model{

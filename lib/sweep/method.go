@@ -38,11 +38,11 @@ type Method struct {
 
 // Measure is a number that sums up a cell.
 type Measure struct {
-	Name  string  `json:"name"`
-	Value float64 `json:"value"`
+	Name  string  `json:"name" display:"measure"`
+	Value float64 `json:"value" display:"value"`
 	// Correct and Total are the counts of which Value is the share; 0 where it is none.
-	Correct int `json:"correct,omitempty"`
-	Total   int `json:"total,omitempty"`
+	Correct int `json:"correct,omitempty" display:"correct"`
+	Total   int `json:"total,omitempty" display:"of"`
 }
 
 // Predictions is the method that keeps the likeliest five classes of each picture with their probabilities. Its

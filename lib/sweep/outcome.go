@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -21,6 +23,18 @@ type Outcome struct {
 	Arrays map[string]*tensors.Tensor
 	// Truth[c] is the number that the model gives the data's label c, so that labels can be corrected later.
 	Truth []int
+}
+
+// String names the arrays and their shapes.
+func (o *Outcome) String() string {
+	if o == nil {
+		return "no outcome"
+	}
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(o.Arrays)) {
+		parts = append(parts, fmt.Sprintf("%s %s", name, o.Arrays[name].Shape()))
+	}
+	return "outcome: " + strings.Join(parts, ", ")
 }
 
 // outcomeFormat marks outcomes and says how they are laid out.
@@ -50,8 +64,8 @@ func (o *Outcome) Encode() ([]byte, error) {
 // most is how many bytes an outcome may have, unpacked.
 const most = 1 << 30
 
-// Decode reads what [Outcome.Encode] has written. The bytes come from other machines and are not trusted: it is an error
-// where they are damaged, where anything comes after them, or where they unpack to more than 1 GiB.
+// Decode reads what [Outcome.Encode] has written. The bytes come from other machines and are not trusted: it is an
+// error where they are damaged, where anything comes after them, or where they unpack to more than 1 GiB.
 func Decode(encoded []byte) (*Outcome, error) { return decode(encoded, most) }
 
 func decode(encoded []byte, most int64) (*Outcome, error) {

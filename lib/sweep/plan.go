@@ -25,6 +25,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/internal/regular"
 	"github.com/loupeml/loupe/lib/perturb"
 )
@@ -134,6 +135,9 @@ type Labelled struct {
 func (p Pictures) Labelled() Labelled {
 	return Labelled{p.Classes, max(slices.Max(append([]int{-1}, p.Labels...))+1, len(p.Classes))}
 }
+
+// String is how many labels there are.
+func (l Labelled) String() string { return plural.Of(l.Labels, "label") }
 
 // Digest tells it from another one.
 func (l Labelled) Digest() string {
@@ -320,6 +324,12 @@ func CheckSweepName(name string) error {
 			"begin with -", name)
 	}
 	return nil
+}
+
+// String is how large the grid is.
+func (p Plan) String() string {
+	return fmt.Sprintf("%s x %s x %s", plural.Of(len(p.Models), "model"), plural.Of(len(p.Conditions), "condition"),
+		plural.Of(len(p.Methods), "method"))
 }
 
 // Keys are the cells, all of a model one after the other.

@@ -282,13 +282,29 @@ func (s *Sweep) Answers(modelName, condition string) (*model.Answers, error) {
 	return answers, nil
 }
 
-// Table shows the accuracies so far, with their 95% intervals: a row for each model.
+// Table shows the accuracies so far, with their 95% intervals: a row for each model, a column for each condition under
+// which one has been tried, both in the plan's order.
 func (s *Sweep) Table() (display.Table, error) {
+	plan, err := s.Plan()
+	if err != nil {
+		return display.Table{}, err
+	}
 	r, err := s.Results()
 	if err != nil {
 		return display.Table{}, err
 	}
-	return r.TableAt(0.05)
+	return tableOf(plan, r)
+}
+
+func tableOf(plan Plan, r *shift.Results) (display.Table, error) {
+	var conditions []string
+	tried := r.Conditions()
+	for _, c := range plan.Conditions {
+		if slices.Contains(tried, c.Name) {
+			conditions = append(conditions, c.Name)
+		}
+	}
+	return r.TableAt(0.05, conditions...)
 }
 
 // Scatter plots the accuracies under y against those under x, with the line that fits them where there are enough
@@ -315,13 +331,13 @@ func (s *Sweep) Bundle() mime.Bundle {
 	if err != nil {
 		return mime.TextOf(err.Error())
 	}
-	parts := []mime.Bundle{status.Bundle()}
-	if len(r.Models()) > 0 {
-		parts = append(parts, table.Shown(r.TableAt(0.05)))
-	}
 	plan, err := s.Plan()
 	if err != nil {
 		return mime.TextOf(err.Error())
+	}
+	parts := []mime.Bundle{status.Bundle()}
+	if len(r.Models()) > 0 {
+		parts = append(parts, table.Shown(tableOf(plan, r)))
 	}
 	if n := len(plan.Conditions); n > 1 {
 		x, y := plan.Conditions[0].Name, plan.Conditions[n-1].Name

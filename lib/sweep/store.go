@@ -101,13 +101,15 @@ const applicationID = 0x6c6f7573
 // database, postgres://user@host/database.
 func OpenStore(where string) (*Store, error) {
 	s := &Store{where: where, labels: map[[2]string]labels{}}
-	if strings.HasPrefix(where, "postgres://") || strings.HasPrefix(where, "postgresql://") {
-		s.postgres = true
-		if u, err := url.Parse(where); err == nil {
-			s.where = u.Redacted()
+	if scheme, _, isURL := strings.Cut(where, "://"); isURL {
+		u, err := url.Parse(where)
+		if err != nil { // it may hold a password
+			return nil, fmt.Errorf("sweep: the store %s://… is no URL: a password's special letters are written as %%40", scheme)
 		}
-	} else if strings.Contains(where, "://") {
-		return nil, fmt.Errorf("sweep: the store %s: it is the path of an SQLite file, or postgres://…", where)
+		s.where = u.Redacted()
+		if s.postgres = scheme == "postgres" || scheme == "postgresql"; !s.postgres {
+			return nil, fmt.Errorf("sweep: the store %s: it is the path of an SQLite file, or postgres://…", s.where)
+		}
 	}
 	fail := func(err error) (*Store, error) {
 		if s.db != nil {
@@ -166,7 +168,8 @@ func (s *Store) prepare() error {
 		there, err = check(t)
 		return err
 	}
-	if err := s.within(s.reading(), look); err != nil || there { // whoever only reads it waits for no one
+	// Whoever only reads it waits for no one.
+	if err := s.within(&sql.TxOptions{ReadOnly: true}, look); err != nil || there {
 		return err
 	}
 	return s.within(nil, func(t tx) error {
@@ -198,9 +201,10 @@ func (s *Store) prepare() error {
 // there tells whether the tables are there. It is an error where another program's are.
 func (t tx) there() (bool, error) {
 	if t.store.postgres {
-		var marked, named bool
-		err := t.Tx.QueryRow("SELECT to_regclass('sweep_format') IS NOT NULL, to_regclass('sweeps') IS NOT NULL").
-			Scan(&marked, &named)
+		// In this order: the tables that another one makes meanwhile appear at once.
+		var named, marked bool
+		err := t.Tx.QueryRow("SELECT to_regclass('sweeps') IS NOT NULL, to_regclass('sweep_format') IS NOT NULL").
+			Scan(&named, &marked)
 		if err == nil && named && !marked {
 			err = errors.New("its table sweeps is another program's")
 		}
@@ -553,19 +557,25 @@ func (t tx) plan(name string) (p Plan, id string, err error) {
 	if err != nil {
 		return p, "", err
 	}
-	rows, err := t.rows("SELECT name FROM sweep_methods WHERE sweep = ? ORDER BY place", name)
+	p.Methods, err = t.names("sweep_methods", name)
+	return p, id, err
+}
+
+// names are those that a table has of a sweep.
+func (t tx) names(table, sweep string) (all []string, err error) {
+	rows, err := t.rows("SELECT name FROM "+table+" WHERE sweep = ? ORDER BY place", sweep)
 	if err != nil {
-		return p, "", err
+		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
-		var method string
-		if err := rows.Scan(&method); err != nil {
-			return p, "", err
+		var name string
+		if err := rows.Scan(&name); err != nil {
+			return nil, err
 		}
-		p.Methods = append(p.Methods, method)
+		all = append(all, name)
 	}
-	return p, id, rows.Err()
+	return all, rows.Err()
 }
 
 func (t tx) conditions(sweep string) (all []Condition, err error) {

@@ -10,6 +10,7 @@ import (
 func init() {
 	Symbols["github.com/loupeml/loupe/lib/progress/progress"] = map[string]reflect.Value{
 		// function, constant and variable definitions
+		"Brief":     reflect.ValueOf(progress.Brief),
 		"CellEnded": reflect.ValueOf(progress.CellEnded),
 		"New":       reflect.ValueOf(progress.New),
 		"Wait":      reflect.ValueOf(progress.Wait),

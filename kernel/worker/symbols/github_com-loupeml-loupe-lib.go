@@ -65,6 +65,7 @@ func init() {
 		"SpRAy":           reflect.ValueOf(loupe.SpRAy),
 		"Spuriosity":      reflect.ValueOf(loupe.Spuriosity),
 		"Spurious":        reflect.ValueOf(loupe.Spurious),
+		"Sweep":           reflect.ValueOf(loupe.Sweep),
 		"Table":           reflect.ValueOf(loupe.Table),
 		"TopK":            reflect.ValueOf(loupe.TopK),
 		"Train":           reflect.ValueOf(loupe.Train),

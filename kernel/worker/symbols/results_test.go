@@ -24,7 +24,7 @@ var noResults = map[string]string{
 	"learn.Source": "an interface: what implements it is looked at",
 
 	"comm.Comm": handle, "data.Cursor": handle, "labels.ProbabilityFile": handle, "progress.Bar": handle,
-	"shift.Testbed":        handle,
+	"shift.Testbed": handle, "sweep.Store": handle, "sweep.Local": "paths, which a worker has written down",
 	"labels.Probabilities": handle, "stats.AccuracyFit": "an interface: what implements it is looked at",
 
 	"model.Outputs": "nodes of a graph under construction", "model.CallOptions": "nodes of a graph under construction",
