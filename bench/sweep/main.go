@@ -52,7 +52,8 @@ func register() {
 			return map[string]*tensors.Tensor{"nothing": tensors.FromFlatDataAndDimensions(make([]float32, n), n)}, nil
 		}}
 	}
-	if err := errors.Join(sweep.Register("empty", method(0)), sweep.Register("busy", method(20*time.Millisecond))); err != nil {
+	err := errors.Join(sweep.Register("empty", method(0)), sweep.Register("busy", method(20*time.Millisecond)))
+	if err != nil {
 		panic(err)
 	}
 }
@@ -92,6 +93,11 @@ func all(net string, cells, busy int) error {
 		fmt.Printf("%d empty cells by one worker over JetStream: %.2f ms each, %.2f ms more than in one process\n", n, each,
 			each-alone)
 	}
+	each, err := run(net, "empty", cells/4, 4)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%d empty cells by four workers: %.2f ms each\n", cells/4, each)
 	var one float64
 	for _, workers := range []int{1, 2, 4} {
 		each, err := run(net, "busy", busy, workers)
@@ -195,8 +201,8 @@ func inOneProcess(net string, cells int) (float64, error) {
 	return float64(time.Since(began).Milliseconds()) / float64(cells), nil
 }
 
-// run is a sweep with so many workers, each a process, in milliseconds a cell. What it takes until all workers are there
-// does not count.
+// run is a sweep with so many workers, each a process, in milliseconds a cell. The time until all workers are there does
+// not count.
 func run(net, method string, cells, workers int) (float64, error) {
 	folder, err := os.MkdirTemp("", "bench-sweep-")
 	if err != nil {

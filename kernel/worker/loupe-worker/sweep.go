@@ -28,9 +28,13 @@ import (
 	"github.com/loupeml/loupe/lib/sweep/jobs"
 )
 
-// said is an error without the names of the packages that it comes from.
+// said is an error without the name of the package that it comes from.
 func said(err error) string {
-	return strings.TrimPrefix(strings.TrimPrefix(err.Error(), "sweep: "), "jobs: ")
+	text := err.Error()
+	for _, name := range []string{"sweep: ", "jobs: ", "perturb: ", "shift: "} {
+		text = strings.TrimPrefix(text, name)
+	}
+	return text
 }
 
 // stoppable is done at the first Ctrl-C, in order; at the second one the process ends at once.
