@@ -201,8 +201,8 @@ func inOneProcess(net string, cells int) (float64, error) {
 	return float64(time.Since(began).Milliseconds()) / float64(cells), nil
 }
 
-// run is a sweep with so many workers, each a process, in milliseconds a cell. The time until all workers are there does
-// not count.
+// run is a sweep with so many workers, each a process, in milliseconds a cell. The time until all workers are there
+// does not count.
 func run(net, method string, cells, workers int) (float64, error) {
 	folder, err := os.MkdirTemp("", "bench-sweep-")
 	if err != nil {
