@@ -36,6 +36,10 @@ func TestMain(m *testing.M) {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	go func() { // it ends with the test that has started it, however that one ends
+		io.Copy(io.Discard, os.Stdin)
+		os.Exit(3)
+	}()
 	if err := play(ctx, role); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, role, err)
 		os.Exit(1)
@@ -131,8 +135,15 @@ func play(ctx context.Context, role string) error {
 			CA: filepath.Join(folder, caFile), Wait: true})
 }
 
-// start starts a process with a role. What it says goes into a file that is shown if the test fails.
+// start starts a process with a role.
 func start(t *testing.T, s setting, role string) *exec.Cmd {
+	t.Helper()
+	return launch(t, s, role, s.environment())
+}
+
+// launch starts this test binary with a role, by a program such as ip netns exec where one is named. What it says goes
+// into a file that is shown if the test fails.
+func launch(t *testing.T, s setting, role string, environment []string, by ...string) *exec.Cmd {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -143,9 +154,13 @@ func start(t *testing.T, s setting, role string) *exec.Cmd {
 		t.Fatal(err)
 	}
 	defer log.Close()
-	cmd := exec.Command(self)
-	cmd.Env = append(append(os.Environ(), s.environment()...), roleVariable+"="+role)
+	line := append(slices.Clone(by), self)
+	cmd := exec.Command(line[0], line[1:]...)
+	cmd.Env = append(append(os.Environ(), environment...), roleVariable+"="+role)
 	cmd.Stdout, cmd.Stderr = log, log
+	if _, err := cmd.StdinPipe(); err != nil { // by whose end the process knows that the test has ended
+		t.Fatal(err)
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

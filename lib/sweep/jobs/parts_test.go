@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -84,27 +83,7 @@ func (s setting) launch(t *testing.T, role string, p part, by ...string) *exec.C
 	if err != nil {
 		t.Fatal(err)
 	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := os.OpenFile(filepath.Join(s.folder, role+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	line := append(by, self)
-	cmd := exec.Command(line[0], line[1:]...)
-	cmd.Env = append(os.Environ(), roleVariable+"="+role, partVariable+"="+string(raw))
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	return cmd
+	return launch(t, s, role, []string{partVariable + "=" + string(raw)}, by...)
 }
 
 // eventually waits until something is so.

@@ -48,7 +48,7 @@ func TestAWorkerStaysWithItsModel(t *testing.T) {
 	p := grid(t, models, 16, "slow")
 	s := newSetting(t)
 	planned(t, s.store, p)
-	server, err := StartServer(s.folder, Listen{})
+	server, err := StartServer(s.folder, Listen{Address: s.address})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,19 +82,10 @@ func TestAWorkerStaysWithItsModel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all sync.WaitGroup
-	for _, name := range []string{"one", "two"} {
-		all.Go(func() {
-			if err := (Worker{Name: name, Version: "test", Cache: s.folder, Say: t.Logf}).Run(ctx,
-				server.Connection()); err != nil {
-				t.Error(err)
-			}
-		})
-	}
+	start(t, s, "worker-1")
+	start(t, s, "worker-2")
 	err = Coordinator{Store: store, Sweep: "test", Version: "test", Lease: 30 * time.Second, Tries: 3}.Run(ctx,
 		server.Connection())
-	stop()
-	all.Wait()
 	if err != nil {
 		t.Fatal(err)
 	}

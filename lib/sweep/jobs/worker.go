@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -40,6 +41,9 @@ type Worker struct {
 	Say func(format string, args ...any)
 }
 
+// running tells that there is a worker in this process.
+var running atomic.Bool
+
 // worker is a Worker at work.
 type worker struct {
 	Worker
@@ -55,8 +59,13 @@ type worker struct {
 // task is a consumer of jobs: those of a model of a sweep.
 type task struct{ sweep, model string }
 
-// Run computes cells until ctx ends. The one under way then goes back.
+// Run computes cells until ctx ends. The one under way then goes back. What ends computing is of a whole process, so a
+// process has one worker at a time.
 func (w Worker) Run(ctx context.Context, at Connection) error {
+	if !running.CompareAndSwap(false, true) {
+		return errors.New("jobs: this process has a worker already: start another process for another one")
+	}
+	defer running.Store(false)
 	if w.Say == nil {
 		w.Say = func(string, ...any) {}
 	}
