@@ -85,7 +85,7 @@ func TestCompletionAfterACompileError(t *testing.T) {
 	if r, _ := eval(t, w, "x := []string{1}"); r.Failure == nil {
 		t.Fatal("the cell did not fail")
 	}
-	matches, _, _, err := w.Complete(context.Background(), "prec", 4)
+	matches, _, _, err := w.Complete(context.Background(), "precio", 6)
 	if err != nil || len(matches) != 1 {
 		t.Errorf("%v, %v", matches, err)
 	}
