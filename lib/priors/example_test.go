@@ -2,6 +2,10 @@ package priors_test
 
 import (
 	"fmt"
+	"image"
+	"image/png"
+	"os"
+	"path/filepath"
 
 	"github.com/gomlx/gomlx/core/tensors"
 
@@ -64,4 +68,28 @@ func ExampleSobel() {
 	steep := must(priors.Apply(priors.Sobel{}, must(yours.Photos(2).All())))
 	fmt.Println(steep.Shape().Dimensions)
 	// Output: [2 8 8 1]
+}
+
+// A network that sees edges labels more photos for itself; a second learner would label them for it too.
+func ExampleCoTraining() {
+	labelled, more := yours.Photos(10), yours.Photos(40)
+	alone := priors.CoTraining{Eras: 2, Fraction: 0.5, WholeEras: true, Learners: []priors.Learner{{Name: "edges",
+		Net: must(learn.MLP(yours.Spec(), 2, 1)), Prior: priors.Sobel{},
+		Run: learn.Run{Sampler: learn.Shuffled(10), Optimizer: learn.Adam{LearningRate: 0.02}, Epochs: 8}}}}
+	taught := must(alone.Do(must(labelled.All()), labelled.Labels(), must(more.All()), nil))
+	fmt.Println(must(taught.Nets[0].Accuracy(more)).Correct, "of 40")
+	// Output: 40 of 40
+}
+
+// The names of the images tell what has which shape and which texture.
+func ExampleCueConflict() {
+	dir := must(os.MkdirTemp("", "cues"))
+	defer os.RemoveAll(dir)
+	file := must(os.Create(filepath.Join(dir, "cat7-elephant1.png")))
+	if err := png.Encode(file, image.NewGray(image.Rect(0, 0, 8, 8))); err != nil {
+		panic(err)
+	}
+	file.Close()
+	fmt.Println(must(priors.CueConflict(dir)).Len(), "image")
+	// Output: 1 image
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/gomlx/gomlx/core/tensors"
 
-	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/sweep"
 )
 
@@ -98,8 +97,15 @@ func ExampleRegister() {
 			if err != nil {
 				return nil, err
 			}
-			likeliest, err := confidences(answers)
-			return map[string]*tensors.Tensor{"sure": likeliest}, err
+			shares, err := answers.Confidence()
+			if err != nil {
+				return nil, err
+			}
+			sure := make([]float32, len(shares))
+			for i, share := range shares {
+				sure[i] = float32(share)
+			}
+			return map[string]*tensors.Tensor{"sure": tensors.FromFlatDataAndDimensions(sure, len(sure))}, nil
 		},
 		Measure: sweep.Means,
 	}
@@ -110,18 +116,4 @@ func ExampleRegister() {
 	}
 	fmt.Println(slices.Contains(sweep.Methods(), "sureness"))
 	// Output: true
-}
-
-// confidences are the greatest probability of each answer, [N].
-func confidences(answers *model.Answers) (*tensors.Tensor, error) {
-	shares, err := answers.Probabilities()
-	if err != nil {
-		return nil, err
-	}
-	n, k := shares.Shape().Dimensions[0], shares.Shape().Dimensions[1]
-	most := make([]float32, n)
-	for i, v := range tensors.MustCopyFlatData[float32](shares) {
-		most[i/k] = max(most[i/k], v)
-	}
-	return tensors.FromFlatDataAndDimensions(most, n), nil
 }
