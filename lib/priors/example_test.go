@@ -11,6 +11,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/internal/yours"
 	"github.com/loupeml/loupe/lib/learn"
+	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/priors"
 )
 
@@ -92,4 +93,19 @@ func ExampleCueConflict() {
 	file.Close()
 	fmt.Println(must(priors.CueConflict(dir)).Len(), "image")
 	// Output: 1 image
+}
+
+// A network of ImageNet's classes is asked about two cats with the texture of an elephant.
+func ExampleShapeBias() {
+	probabilities := make([]float32, 2*1000)
+	probabilities[281], probabilities[1000+386] = 1, 1 // tabby cat, African elephant
+	answers := must(model.AnswersFromProbabilities("net", tensors.FromFlatDataAndDimensions(probabilities, 2, 1000),
+		nil))
+	answers.Names = []string{"cat7-elephant1.png", "cat7-elephant2.png"} // as those of CueConflict's images
+	for _, c := range must(priors.ShapeBias(answers)).Categories {
+		if c.ByShape+c.ByTexture > 0 {
+			fmt.Println(c.Shape, "by shape:", c.ByShape, "by texture:", c.ByTexture)
+		}
+	}
+	// Output: cat by shape: 1 by texture: 1
 }
