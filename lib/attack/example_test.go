@@ -42,3 +42,19 @@ func ExampleAutoAttack() {
 	fmt.Println(stood.Robust)
 	// Output: 100.0% (39.8 to 100.0%), 4 of 4
 }
+
+func ExampleEvaluation() {
+	net, photos := yours.Network(), yours.Photos(4)
+	e := must(attack.AutoAttack{Norm: attack.LInf, Eps: 0.01, Steps: 5, Queries: 20}.Run(net, must(photos.All()),
+		photos.Labels()))
+	for i, by := range e.By {
+		if by == attack.Robust {
+			fmt.Println("photo", i, "stands all attacks")
+		}
+	}
+	// Output:
+	// photo 0 stands all attacks
+	// photo 1 stands all attacks
+	// photo 2 stands all attacks
+	// photo 3 stands all attacks
+}

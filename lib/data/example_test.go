@@ -1,6 +1,7 @@
 package data_test
 
 import (
+	"archive/zip"
 	"fmt"
 	"image"
 	"image/color"
@@ -132,4 +133,34 @@ func ExampleCenterCrop() {
 	defer os.RemoveAll(dir)
 	fmt.Println(must(must(data.Open(dir)).Map(data.CenterCrop(4, 4)).All()).Shape().Dimensions)
 	// Output: [3 4 4 3]
+}
+
+func ExampleResizeBy() {
+	dir := folder()
+	defer os.RemoveAll(dir)
+	small := must(data.Open(dir)).Map(data.ResizeBy(4, 6, data.Bicubic))
+	fmt.Println(must(small.All()).Shape().Dimensions)
+	// Output: [3 4 6 3]
+}
+
+func ExampleRGB() {
+	grey := must(data.FromTensor(tensors.FromScalarAndDimensions(float32(0.5), 2, 8, 8, 1), []int{0, 1}, nil))
+	fmt.Println(must(grey.Map(data.RGB()).All()).Shape().Dimensions)
+	// Output: [2 8 8 3]
+}
+
+func ExampleZip() {
+	dir := folder()
+	defer os.RemoveAll(dir)
+	file := must(os.Create(filepath.Join(dir, "photos.zip")))
+	defer file.Close()
+	archive := zip.NewWriter(file)
+	photo := must(os.ReadFile(filepath.Join(dir, "cat", "1.png")))
+	must(must(archive.Create("dog/8.png")).Write(photo))
+	if err := archive.Close(); err != nil {
+		panic(err)
+	}
+	photos := must(data.Zip(file.Name(), data.Options{Label: func(name string) int { return data.LastNumber(name) }}))
+	fmt.Println(photos.Len(), "image,", photos.Labels())
+	// Output: 1 image, [8]
 }

@@ -53,3 +53,34 @@ func ExampleKeepLabels() {
 	fmt.Println(kept.Len(), "examples")
 	// Output: 40 examples
 }
+
+// A student that begins near its teacher: r is 0 at the teacher and 1 at the student.
+func ExampleInterpolate() {
+	photos := yours.Photos(40)
+	teacher, student := yours.CNN(photos), must(learn.SmallCNN(yours.Spec(), 2, 2, 4))
+	near := must(distill.Interpolate(teacher, student, 0.05, nil, 0)) // nothing is normalised by batches, so no data
+	fmt.Println(must(near.Accuracy(photos)).Correct, "of 40")
+	// Output: 40 of 40
+}
+
+func ExampleWithUnlabelled() {
+	photos, more := yours.Photos(10), must(yours.Photos(40).All())
+	source := must(distill.WithUnlabelled(must(photos.All()), photos.Labels(), more))
+	fmt.Println(source.Len(), "examples to ask the teacher about")
+	// Output: 50 examples to ask the teacher about
+}
+
+// The same student learns from labels alone, for a comparison: from the photos that have one, in as many steps.
+func ExampleWithoutTeacher() {
+	kept := must(distill.KeepLabels(yours.Network(), yours.Photos(40), 10))
+	run := learn.Run{
+		Nets:      map[string]*model.Model{"student": must(learn.MLP(yours.Spec(), 2, 1, 16))},
+		Data:      must(distill.Cache(yours.Network(), kept)),
+		Sampler:   learn.Shuffled(10),
+		Optimizer: learn.Adam{LearningRate: 0.02},
+		Epochs:    8,
+	}
+	alone := must(distill.WithoutTeacher(run)) // Do it as distill.Default.Of(run)
+	fmt.Println(alone.Data.Len(), "photos,", alone.Steps, "steps")
+	// Output: 10 photos, 32 steps
+}

@@ -1,6 +1,7 @@
 package labels_test
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/internal/yours"
 	"github.com/loupeml/loupe/lib/labels"
+	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 )
 
@@ -144,4 +146,116 @@ func ExampleFromTensor() {
 	p := must(labels.FromTensor(tensors.FromFlatDataAndDimensions([]float32{0.75, 0.25}, 1, 2)))
 	fmt.Println(must(labels.Scores(p, []int{0}, labels.SelfConfidence)))
 	// Output: [0.75]
+}
+
+// npy is a NumPy file with numbers of a type.
+func npy(file, kind, shape string, numbers any) {
+	head := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': %s, }\n", kind, shape)
+	raw := append([]byte("\x93NUMPY\x01\x00"), byte(len(head)), 0)
+	raw = must(binary.Append(append(raw, head...), binary.LittleEndian, numbers))
+	if err := os.WriteFile(file, raw, 0o600); err != nil {
+		panic(err)
+	}
+}
+
+func ExampleReadLabels() {
+	dir := must(os.MkdirTemp("", "labels"))
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "labels.npy") // numpy.save("labels.npy", numpy.array([2, 0, 1]))
+	npy(file, "<i8", "(3,)", []int64{2, 0, 1})
+	fmt.Println(must(labels.ReadLabels(file)))
+	// Output: [2 0 1]
+}
+
+// Probabilities of a file are mapped, not read, so that they may be more than memory holds.
+func ExampleOpenProbabilities() {
+	dir := must(os.MkdirTemp("", "labels"))
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "probabilities.npy")
+	npy(file, "<f4", "(2, 2)", []float32{0.75, 0.25, 0.5, 0.5})
+	p := must(labels.OpenProbabilities(file))
+	defer p.Close()
+	fmt.Println(must(labels.Scores(p, []int{0, 0}, labels.SelfConfidence)))
+	// Output: [0.75 0.5]
+}
+
+func ExampleReadVerdicts() {
+	dir := must(os.MkdirTemp("", "labels"))
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "verdicts.json")
+	text := `[{"id": 6, "given_original_label": 3, "our_guessed_label": 5,
+		"mturk": {"given": 1, "guessed": 4, "both": 0, "neither": 0}}]`
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		panic(err)
+	}
+	for _, v := range must(labels.ReadVerdicts(file)) {
+		fmt.Println("image", v.Index, "is", v.Outcome())
+	}
+	// Output: image 6 is correctable
+}
+
+func ExampleLinearHead() {
+	photos := yours.Photos(40)
+	features := tensors.FromFlatDataAndDimensions(tensors.MustCopyFlatData[float32](must(photos.All())), 40, 64)
+	fit := labels.LinearHead(features, photos.Labels(), 2, 1)
+	out := must(fit([]int{0, 1, 2, 3, 4, 5}, []int{6, 7})) // learns from six, and is asked about two
+	fmt.Println(out.Shape().Dimensions)
+	// Output: [2 2]
+}
+
+func ExampleTraining() {
+	photos := yours.Photos(20)
+	recipe := learn.Recipe{Epochs: 2, BatchSize: 5, LearningRate: 0.02, Adam: true}
+	net := must(learn.SmallCNN(yours.Spec(), 2, 1, 4))
+	fit := labels.Training(recipe, net, must(photos.All()), photos.Labels())
+	out := must(labels.CrossValidate(photos.Labels(), 2, 1, fit))
+	fmt.Println(out.Shape().Dimensions)
+	// Output: [20 2]
+}
+
+// One model is better by the labels that are right, and the other one by those that are wrong.
+func ExampleRankReversal() {
+	given, corrected := []int{0, 0, 0, 0}, []int{0, 0, 0, 1}
+	careful := model.AnswersFromClasses("careful", []int{0, 0, 1, 1})
+	eager := model.AnswersFromClasses("eager", []int{0, 0, 0, 0})
+	b := must(labels.Rerank([]*model.Answers{careful, eager}, given, corrected))
+	for _, r := range b.RankReversals(true) {
+		fmt.Printf("%s is overtaken at %.0f%% of wrong labels\n", b.Models[r.Leader].Model, 100*r.Prevalence)
+	}
+	// Output: eager is overtaken at 25% of wrong labels
+}
+
+// Are models that are better on all else better on the examples whose label was wrong? Here they are worse.
+func ExampleAccuracyCorrelation() {
+	const n, wrong = 60, 10
+	given, corrected := make([]int, n), make([]int, n)
+	for i := range wrong {
+		corrected[i] = 1
+	}
+	l := labels.AccuracyCorrelation{Given: given, Draws: 100}
+	for m := range 8 {
+		predicted := make([]int, n)
+		for i := range predicted {
+			switch {
+			case i < wrong && i <= m: // a worse model is right here, the more often the larger m
+				predicted[i] = 1
+			case i >= wrong && i%10 < m:
+				predicted[i] = 2
+			}
+		}
+		l.Models = append(l.Models, model.AnswersFromClasses(fmt.Sprint(m), predicted))
+	}
+	claims := must(l.Of("corrections", corrected, []int{10, 13, 21, 22, 24, 30, 35, 41, 43, 56}))
+	fmt.Println(claims[1].Name, claims[1].Value < -0.99)
+	// Output: r, corrections, by the corrected labels true
+}
+
+// Are these the images that the others were asked about, and in the same order?
+func ExampleAlignment() {
+	given := []int{0, 0, 0, 0, 1, 1, 1, 1}
+	answers := []int{1, 0, 0, 0, 1, 1, 0, 1} // wrong about the images 0 and 6
+	others := model.AnswersFromClasses("theirs", answers)
+	c := must(labels.Alignment("mine", answers, given, others))
+	fmt.Println(c.Value, c.ControlValue) // wrong about what theirs gets wrong, and were all one image further on
+	// Output: 1 0
 }

@@ -132,3 +132,49 @@ func ExampleFeatureImages() {
 	fmt.Println(features.Shape().Dimensions[0], "images")
 	// Output: 4 images
 }
+
+func ExampleSteps() {
+	schedule := learn.Steps(0.5, 0.25, 0.75) // halved when a quarter of the steps is done, and when three are
+	fmt.Println(schedule(0), schedule(0.5), schedule(0.8))
+	// Output: 1 0.5 0.25
+}
+
+func ExampleCosineTo() {
+	fmt.Printf("%.2f\n", learn.CosineTo(0.1)(0.5)) // half way from 1 to 0.1
+	// Output: 0.55
+}
+
+// enough ends a run when its loss is small.
+type enough struct{}
+
+// Due says that it looks after each epoch.
+func (enough) Due(steps, epoch, _ int) bool { return steps%epoch == 0 }
+
+func (enough) Do(s *learn.RunState) error {
+	epochs := s.History.Epochs()
+	last := epochs[len(epochs)-1].Loss
+	s.Record("loss of the epoch", last)
+	if last < 0.1 {
+		s.Stop("the loss is small")
+	}
+	return nil
+}
+
+// A hook of one's own looks at the run between steps.
+func ExampleRunState() {
+	photos := yours.Photos(40)
+	run := learn.Run{
+		Nets:      map[string]*model.Model{"net": must(learn.SmallCNN(yours.Spec(), 2, 1, 4))},
+		Data:      must(learn.FromTensors(must(photos.All()), photos.Labels())),
+		Sampler:   learn.Shuffled(10),
+		Optimizer: learn.Adam{LearningRate: 0.02},
+		Epochs:    100,
+		Step: func(s *learn.Step) learn.Loss {
+			return s.Classification(s.Call("net", s.Images()).Logits)
+		},
+		Every: []learn.Hook{enough{}},
+	}
+	trained := must(run.Do())
+	fmt.Println(trained.Steps < 400, must(trained.Nets["net"].Accuracy(photos)).Correct, "of 40")
+	// Output: true 40 of 40
+}

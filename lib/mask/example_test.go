@@ -174,3 +174,18 @@ func ExampleBlur() {
 	fmt.Println(blurred.Shape().Dimensions)
 	// Output: [1 8 8 1]
 }
+
+func ExampleDatasetMean() {
+	net := yours.Network() // which does not normalise: its mean is black
+	black := must(mask.Apply(must(yours.Photos(1).All()), must(mask.Random(1, 8, 8, 1, 1)), mask.DatasetMean(net), 1))
+	fmt.Println(tensorSum(black))
+	// Output: 0
+}
+
+func ExampleNoise() {
+	gone := must(mask.Random(1, 8, 8, 1, 1)) // all of one photo
+	first := must(mask.Apply(must(yours.Photos(1).All()), gone, mask.Noise(), 1))
+	again := must(mask.Apply(must(yours.Photos(1).All()), gone, mask.Noise(), 1))
+	fmt.Println(tensorSum(first) > 0, tensorSum(first) == tensorSum(again)) // the same seed gives the same noise
+	// Output: true true
+}

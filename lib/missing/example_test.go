@@ -126,3 +126,11 @@ func ExampleDropPatches() {
 	fmt.Println(loupe.Train(loupe.SmallCNN(photos, 1, 4), photos, recipe).NumClasses(), "classes")
 	// Output: 2 classes
 }
+
+func ExampleByChance() {
+	net, photos := yours.Network(), must(yours.Photos(2).All())
+	patches := must(missing.PatchesOf(photos, 4))
+	orders := must(missing.ByChance(net, photos, patches, missing.Fill{With: mask.Mean()}, 1)) // whatever the network is
+	fmt.Println(len(orders), "orders of", len(orders[0]), "patches")
+	// Output: 2 orders of 4 patches
+}

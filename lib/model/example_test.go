@@ -60,3 +60,9 @@ func ExampleEnsemble() {
 	fmt.Println(must(both.Accuracy(photos)))
 	// Output: 100.0% (91.2 to 100.0%), 40 of 40
 }
+
+func ExampleFromONNX() {
+	net := must(model.FromONNX("testdata/autopad.onnx", model.Spec{Name: "mine"})) // the file says the size
+	fmt.Println(net.Name(), net.NumClasses(), "classes")
+	// Output: mine 7 classes
+}

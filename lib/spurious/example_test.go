@@ -3,7 +3,11 @@ package spurious_test
 import (
 	"fmt"
 
+	"github.com/gomlx/gomlx/core/tensors"
+
+	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/internal/yours"
+	"github.com/loupeml/loupe/lib/learn"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/spurious"
 )
@@ -119,4 +123,66 @@ func ExamplePredictionsOf() {
 	answers := must(spurious.PredictionsOf(photos, yours.Network()))
 	fmt.Println(must(answers[0].Accuracy()).Correct, "of 4")
 	// Output: 4 of 4
+}
+
+// dim are twenty photos, and the same with less light, which is another class.
+func dim() *data.Dataset {
+	pixels, labels := tensors.MustCopyFlatData[float32](must(yours.Photos(20).All())), make([]int, 40)
+	for i := range labels[:20] {
+		labels[20+i] = 1
+	}
+	for _, v := range pixels[:len(pixels):len(pixels)] {
+		pixels = append(pixels, 0.2*v)
+	}
+	return must(data.FromTensor(tensors.FromFlatDataAndDimensions(pixels, 40, yours.Side, yours.Side, 1), labels,
+		[]string{"bright", "dim"}))
+}
+
+func ExampleFeatureSheet() {
+	photos := dim()
+	spec := yours.Spec()
+	spec.Classes = photos.Classes()
+	net := must(learn.SmallBag(spec, 2, 1, 3, 4)) // a feature is the mean over all places, so that it lies somewhere
+	recipe := learn.Recipe{Epochs: 10, BatchSize: 10, LearningRate: 0.02, Adam: true, Seed: 1}
+	net, _, err := recipe.Train(net, must(photos.All()), photos.Labels())
+	if err != nil {
+		panic(err)
+	}
+	sheet := must(spurious.FeatureSheet(net, photos, 0, 2, 3)) // for two features three images each
+	for _, row := range sheet.Rows {
+		fmt.Println(len(row), "images") // below them where in each the feature is
+	}
+	// Output:
+	// 3 images
+	// 3 images
+	// 3 images
+	// 3 images
+}
+
+// The last layer is tuned on the images that have least of what is spurious, or for a control on any.
+func ExampleMitigation() {
+	photos := yours.Photos(60)
+	find := spurious.Ranker{Classes: []int{0}, Important: 2, Spurious: 1, Ends: 3}
+	r := must(find.Of(yours.CNN(photos), photos.Take(20), photos.Skip(20).Take(20), photos.Skip(40)))
+	mend := spurious.Mitigation{Few: 5, Ends: 3, Tuning: spurious.Tuning{Epochs: 5}}
+	for _, pick := range []func(*spurious.Ranking, int) []int{(*spurious.Ranking).Low, spurious.Randomly(1)} {
+		head := must(mend.Of(r, pick))
+		right := 0
+		for i, class := range spurious.Predict(head, r.Test.Features) {
+			if class == r.Test.Labels[i] {
+				right++
+			}
+		}
+		fmt.Println(right, "of 20")
+	}
+	// Output:
+	// 20 of 20
+	// 20 of 20
+}
+
+func ExampleRankByEach() {
+	net, e, _ := ranked()
+	pairs := must(spurious.RankByEach(must(net.Head()), e, e, 2, 0, 1)) // two features of two classes
+	fmt.Println(len(pairs), "rankings")
+	// Output: 4 rankings
 }

@@ -57,3 +57,14 @@ func ExampleExemplars() {
 	fmt.Println(ds.Len(), "images")
 	// Output: 12 images
 }
+
+// The network that two others began from stands beside both.
+func ExampleNamed() {
+	start := &transfer.Result{Model: "start", Task: "dots", Accuracy: stats.Accuracy{Correct: 7, Total: 10}}
+	for _, name := range []string{"with labels", "without"} {
+		fmt.Println(transfer.Named(name, start)[0].Model, start.Accuracy.Correct)
+	}
+	// Output:
+	// with labels 7
+	// without 7
+}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/loupeml/loupe/lib/data"
 	"github.com/loupeml/loupe/lib/internal/yours"
+	"github.com/loupeml/loupe/lib/perturb"
 	"github.com/loupeml/loupe/lib/uncertainty"
 )
 
@@ -122,4 +123,16 @@ func ExampleByConfidence() {
 	by.Add("the network", predictions())
 	fmt.Println(len(must(by.Table()).Rows) > 0)
 	// Output: true
+}
+
+func ExampleRMSCalibration() {
+	measure := uncertainty.RMSCalibration(10) // in bins of ten images
+	fmt.Printf("%.2f\n", must(measure.Of(predictions())))
+	// Output: 0.20
+}
+
+func ExampleCorruptions() {
+	contrast := must(perturb.CorruptionNamed("contrast"))
+	fmt.Println(len(must(uncertainty.Corruptions(yours.Photos(4), []int{1, 3, 5}, 1, contrast))), "shifts")
+	// Output: 3 shifts
 }
