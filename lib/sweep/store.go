@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -436,6 +437,11 @@ func (s *Store) Add(name string, p Plan, pictures map[string]Pictures) error {
 				return fmt.Errorf("the sweep %s has other data %s, with other pictures: give these another name, or forget "+
 					"those (--forget-data)", name, d.Name)
 			}
+			if _, there := data[d.Name]; there {
+				if err := t.sameClasses(name, d.Name, has, pictures[d.Name].Classes); err != nil {
+					return err
+				}
+			}
 			if err := t.put("sweep_data", name, &place, d.Name, d, d.Files); err != nil {
 				return err
 			}
@@ -478,6 +484,36 @@ func (s *Store) Add(name string, p Plan, pictures map[string]Pictures) error {
 		}
 		return nil
 	})
+}
+
+// sameClasses is an error where data get other classes, and something is there that has the labels' old numbers: cells
+// that are done, or corrections.
+func (t tx) sameClasses(sweep, data string, has Plan, classes []string) error {
+	was, err := t.pictures(sweep, data)
+	if err != nil || slices.Equal(was.Classes, classes) {
+		return err
+	}
+	var corrected string
+	err = t.Tx.QueryRow(t.store.bound("SELECT corrected FROM sweep_data WHERE sweep = ? AND name = ?"), sweep,
+		data).Scan(&corrected)
+	if err != nil {
+		return err
+	}
+	done, err := t.done(sweep)
+	if err != nil {
+		return err
+	}
+	numbered := corrected != "{}"
+	for k := range done {
+		numbered = numbered || slices.ContainsFunc(has.Conditions, func(c Condition) bool {
+			return c.Name == k.Condition && c.Data == data
+		})
+	}
+	if !numbered {
+		return nil
+	}
+	return fmt.Errorf("the labels of the data %s are of other classes than before: give these another name, or forget "+
+		"those (--forget-data); --correct takes single labels", data)
 }
 
 // alone lets no one else change what a sweep has until the transaction ends. It is an error where there is none.

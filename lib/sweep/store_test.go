@@ -341,6 +341,41 @@ func TestCorrections(t *testing.T) {
 	})
 }
 
+// Labels are numbers of classes. Where the classes are others, what is done cannot be counted by the new numbers.
+func TestLabelsOfOtherClasses(t *testing.T) {
+	stores(t, func(t *testing.T, where func() string) {
+		s := added(t, where())
+		p, pictures := paper()
+		other := map[string]Pictures{"photos": pictures["photos"]}
+		of := other["photos"]
+		of.Classes, of.Labels = []string{"ant", "cat", "dog"}, []int{1, 2, 1, -1}
+		other["photos"] = of
+		// Before a cell is done nothing has the old numbers.
+		for _, one := range []map[string]Pictures{other, pictures} {
+			if err := s.Add("s", p, one); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put(t, s, done(t, cleanOne, said(0, 0, 1, 1)))
+		want := "the labels of the data photos are of other classes than before"
+		wantError(t, s.Add("s", p, other), want)
+		if m := ok[[]Cell](t)(s.Cells("s"))[0].Measures[0]; m.Correct != 1 || m.Total != 3 {
+			t.Errorf("%+v", m)
+		}
+		if err := s.ForgetData("s", "photos"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Add("s", p, other); err != nil {
+			t.Fatal(err)
+		}
+		// Corrections have numbers too.
+		if err := s.Correct("s", "photos", map[string]string{"a.png": "dog"}); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, s.Add("s", p, pictures), want)
+	})
+}
+
 // Cells that come while labels are corrected count by the labels as they are at the end.
 func TestCorrectionsWhileCellsCome(t *testing.T) {
 	stores(t, func(t *testing.T, where func() string) {

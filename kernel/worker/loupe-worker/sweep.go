@@ -412,7 +412,7 @@ func workOnSweeps(request string) int {
 	}
 	cache, err := assets.Dir()
 	if err == nil {
-		w := jobs.Worker{Name: ask.Name, Sweep: ask.Sweep, Version: version.Version, Cache: filepath.Dir(cache),
+		w := jobs.Worker{Name: ask.Name, Sweep: ask.Sweep, Version: version.Version, Cache: cache,
 			Keep: ask.Keep,
 			Say: func(format string, args ...any) {
 				fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
