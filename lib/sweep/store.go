@@ -27,6 +27,9 @@ type Store struct {
 	db       *sql.DB
 	where    string
 	postgres bool
+	// Of SQLite: the file as it was opened, and its whole path.
+	file os.FileInfo
+	path string
 
 	lock   sync.Mutex
 	labels map[[2]string]labels // of data, as they were read last
@@ -129,6 +132,7 @@ func OpenStore(where string) (*Store, error) {
 		if err != nil {
 			return fail(err)
 		}
+		s.path = whole
 		if info, err := os.Stat(filepath.Dir(whole)); err != nil || !info.IsDir() {
 			return fail(fmt.Errorf("there is no folder %s", filepath.Dir(whole)))
 		}
@@ -145,6 +149,12 @@ func OpenStore(where string) (*Store, error) {
 	}
 	if err := s.prepare(); err != nil {
 		return fail(err)
+	}
+	if !s.postgres {
+		var err error
+		if s.file, err = os.Stat(s.path); err != nil {
+			return fail(err)
+		}
 	}
 	return s, nil
 }
@@ -274,7 +284,21 @@ func (s *Store) reading() *sql.TxOptions {
 	return options
 }
 
+// inPlace is an error where the file of the store was removed or replaced: what is written then is lost.
+func (s *Store) inPlace() error {
+	if s.file == nil {
+		return nil
+	}
+	if now, err := os.Stat(s.path); err != nil || !os.SameFile(now, s.file) {
+		return errors.New("its file was removed or replaced meanwhile: end the sweep and run it again")
+	}
+	return nil
+}
+
 func (s *Store) within(options *sql.TxOptions, do func(tx tx) error) error {
+	if err := s.inPlace(); err != nil {
+		return err
+	}
 	began, err := s.db.BeginTx(context.Background(), options)
 	if err != nil {
 		return err
@@ -383,11 +407,20 @@ func (s *Store) Beat(name, runner, remaining string) error {
 	})
 }
 
-// Running is who runs a sweep, empty when no one does, and how long it takes yet, in words.
+// lifeless is after what silence a runner is taken for dead. It says every second that it is at work.
+const lifeless = time.Minute
+
+// Running is who runs a sweep, empty when no one does or when that one was killed more than a minute ago, and how long
+// it takes yet, in words.
 func (s *Store) Running(name string) (runner, remaining string, err error) {
-	err = s.db.QueryRow(s.bound("SELECT runner, remaining FROM sweeps WHERE name = ?"), name).Scan(&runner, &remaining)
+	var beat string
+	err = s.db.QueryRow(s.bound("SELECT runner, remaining, beat FROM sweeps WHERE name = ?"), name).Scan(&runner,
+		&remaining, &beat)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", "", s.named(noSweep(name))
+	}
+	if at, unclear := time.Parse(time.RFC3339, beat); err == nil && (unclear != nil || time.Since(at) > lifeless) {
+		return "", "", nil
 	}
 	return runner, remaining, s.named(err)
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/model"
@@ -540,6 +541,40 @@ func TestHolder(t *testing.T) {
 	ok[func()](t)(s.Lock("s", "the first process"))
 	fmt.Println("it is held")
 	io.Copy(io.Discard, os.Stdin) // until it is killed
+}
+
+// What is killed cannot say that it has ended.
+func TestARunnerThatWasKilled(t *testing.T) {
+	stores(t, func(t *testing.T, where func() string) {
+		s := added(t, where())
+		if err := s.Beat("s", "the first process", "about 3 min"); err != nil {
+			t.Fatal(err)
+		}
+		if runner, _, err := s.Running("s"); err != nil || runner != "the first process" {
+			t.Error(runner, err)
+		}
+		past := time.Now().Add(-2 * lifeless).UTC().Format(time.RFC3339)
+		if _, err := s.db.Exec(s.bound("UPDATE sweeps SET beat = ? WHERE name = ?"), past, "s"); err != nil {
+			t.Fatal(err)
+		}
+		if runner, remaining, err := s.Running("s"); err != nil || runner+remaining != "" {
+			t.Error(runner, remaining, err)
+		}
+	})
+}
+
+// What is written to a file that has no name any more is lost, and no one would know.
+func TestAStoreThatWasRemoved(t *testing.T) {
+	at := filepath.Join(t.TempDir(), "s.db")
+	s := added(t, at)
+	for _, change := range []func(){
+		func() { ok[int](t)(0, os.Rename(at, at+".old")) },
+		func() { added(t, at) }, // another one takes its place
+	} {
+		change()
+		_, err := s.Put("s", []Cell{done(t, cleanOne, said(0, 0, 1, 1))})
+		wantError(t, err, "its file was removed or replaced meanwhile")
+	}
 }
 
 func TestOneRunsASweep(t *testing.T) {
