@@ -117,6 +117,9 @@ func checkSweep(ask sweeping.Sweep) error {
 	}
 	adds := ask.Plan != "" || len(ask.Models)+len(ask.Data)+len(ask.Corruptions)+len(ask.Methods) > 0
 	looks := 0
+	if ask.Seed != 0 && len(ask.Corruptions) == 0 {
+		return errors.New("--seed is of corruptions, and there is no --corruption")
+	}
 	for _, is := range []bool{ask.Status, ask.CSV != "", len(ask.Correct) > 0,
 		len(ask.ForgetModel)+len(ask.ForgetCondition)+len(ask.ForgetData) > 0} {
 		if is {
@@ -138,8 +141,10 @@ func checkSweep(ask sweeping.Sweep) error {
 		return errors.New("--listen is of the server within, and --nats names another one")
 	case ask.Server.URL == "" && (ask.Server.Creds != "" || ask.Server.NKey != "" || ask.Server.CA != ""):
 		return errors.New("--creds, --nkey and --tls-ca are for the server that --nats names")
-	case ask.Server.URL == "" && ask.Listen == "" && ask.Server.Cert != "":
+	case ask.Server.URL == "" && ask.Listen == "" && ask.Server.Cert+ask.Server.Key != "":
 		return errors.New("--tls-cert and --tls-key are for --listen or --nats")
+	case (ask.Server.Cert == "") != (ask.Server.Key == ""):
+		return errors.New("--tls-cert and --tls-key go together: a certificate, and its key")
 	case ask.Server.URL == "" && ask.Replicas != 1:
 		return errors.New("--replicas is for a cluster, which --nats names")
 	case ask.Tries < 1 || ask.Lease < time.Second || ask.Replicas < 1:

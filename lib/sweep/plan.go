@@ -183,6 +183,13 @@ func ReadPlan(file string) (Plan, error) {
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&p); err != nil {
+		var other *json.UnmarshalTypeError
+		switch {
+		case errors.Is(err, io.EOF):
+			err = errors.New("it is empty")
+		case errors.As(err, &other):
+			err = fmt.Errorf("its field %s is a %s, which cannot stand there", other.Field, other.Value)
+		}
 		return Plan{}, fmt.Errorf("sweep: %s is no plan: %w", file, err)
 	}
 	if _, err := d.Token(); !errors.Is(err, io.EOF) {

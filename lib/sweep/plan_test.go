@@ -72,14 +72,14 @@ func TestReadPlan(t *testing.T) {
 		t.Errorf("%+v, %v", p, err)
 	}
 	for want, text := range map[string]string{
-		`unknown field "modells"`:            `{"modells": []}`,
-		`unknown field "sevirity"`:           `{"conditions": [{"data": "d", "sevirity": 1}]}`,
-		"goes on after its plan":             `{"models": []} {}`,
-		"is no plan":                         `{"models": [`,
-		"the model m has an identity":        `{"models": [{"name": "m", "identity": "1"}]}`,
-		"the data d have an identity":        `{"data": [{"name": "d", "pictures": 3}]}`,
-		"cannot unmarshal number -1":         `{"conditions": [{"seed": -1}]}`,
-		"into Go struct field Condition.con": `{"conditions": [{"severity": 1.5}]}`,
+		`unknown field "modells"`:                       `{"modells": []}`,
+		`unknown field "sevirity"`:                      `{"conditions": [{"data": "d", "sevirity": 1}]}`,
+		"goes on after its plan":                        `{"models": []} {}`,
+		"is no plan":                                    `{"models": [`,
+		"the model m has an identity":                   `{"models": [{"name": "m", "identity": "1"}]}`,
+		"the data d have an identity":                   `{"data": [{"name": "d", "pictures": 3}]}`,
+		"its field conditions.seed is a number -1":      `{"conditions": [{"seed": -1}]}`,
+		"its field conditions.severity is a number 1.5": `{"conditions": [{"severity": 1.5}]}`,
 	} {
 		write(t, path, []byte(text))
 		_, err := ReadPlan(path)

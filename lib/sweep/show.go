@@ -229,6 +229,11 @@ func (s *Sweep) Measures() ([]Row, error) {
 	return rows, nil
 }
 
+// others are the measures of what is not predictions, which the table of accuracies has.
+func others(rows []Row) []Row {
+	return slices.DeleteFunc(rows, func(r Row) bool { return r.Method == Predictions })
+}
+
 // Arrays are what a method keeps of each picture of a cell, [N] or [N, k] by name, and the pictures' names.
 func (s *Sweep) Arrays(k Key) (arrays map[string]*tensors.Tensor, names []string, err error) {
 	o, err := s.store.Outcome(s.Name, k)
@@ -321,7 +326,8 @@ func (s *Sweep) Scatter(x, y string) (display.AccuracyScatter, error) {
 	return r.Scatter(fit, x, y, nil, r.Models()...)
 }
 
-// Bundle shows how far the sweep is, the table, and the scatter of the last condition against the first.
+// Bundle shows how far the sweep is, the table of accuracies, what other methods measured, and the scatter of the last
+// condition against the first.
 func (s *Sweep) Bundle() mime.Bundle {
 	status, err := s.Status()
 	if err != nil {
@@ -338,6 +344,12 @@ func (s *Sweep) Bundle() mime.Bundle {
 	parts := []mime.Bundle{status.Bundle()}
 	if len(r.Models()) > 0 {
 		parts = append(parts, table.Shown(tableOf(plan, r)))
+	}
+	rows, err := s.Measures()
+	if rows = others(rows); err == nil && len(rows) > 0 {
+		t, err := table.Of(rows)
+		t.Title = "By other methods"
+		parts = append(parts, table.Shown(t, err))
 	}
 	if n := len(plan.Conditions); n > 1 {
 		x, y := plan.Conditions[0].Name, plan.Conditions[n-1].Name

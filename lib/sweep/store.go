@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,6 +27,9 @@ type Store struct {
 	db       *sql.DB
 	where    string
 	postgres bool
+	// Of SQLite: the file as it was opened, and its whole path.
+	file os.FileInfo
+	path string
 
 	lock   sync.Mutex
 	labels map[[2]string]labels // of data, as they were read last
@@ -128,6 +132,7 @@ func OpenStore(where string) (*Store, error) {
 		if err != nil {
 			return fail(err)
 		}
+		s.path = whole
 		if info, err := os.Stat(filepath.Dir(whole)); err != nil || !info.IsDir() {
 			return fail(fmt.Errorf("there is no folder %s", filepath.Dir(whole)))
 		}
@@ -144,6 +149,12 @@ func OpenStore(where string) (*Store, error) {
 	}
 	if err := s.prepare(); err != nil {
 		return fail(err)
+	}
+	if !s.postgres {
+		var err error
+		if s.file, err = os.Stat(s.path); err != nil {
+			return fail(err)
+		}
 	}
 	return s, nil
 }
@@ -273,7 +284,21 @@ func (s *Store) reading() *sql.TxOptions {
 	return options
 }
 
+// inPlace is an error where the file of the store was removed or replaced: what is written then is lost.
+func (s *Store) inPlace() error {
+	if s.file == nil {
+		return nil
+	}
+	if now, err := os.Stat(s.path); err != nil || !os.SameFile(now, s.file) {
+		return errors.New("its file was removed or replaced meanwhile: end the sweep and run it again")
+	}
+	return nil
+}
+
 func (s *Store) within(options *sql.TxOptions, do func(tx tx) error) error {
+	if err := s.inPlace(); err != nil {
+		return err
+	}
 	began, err := s.db.BeginTx(context.Background(), options)
 	if err != nil {
 		return err
@@ -382,11 +407,20 @@ func (s *Store) Beat(name, runner, remaining string) error {
 	})
 }
 
-// Running is who runs a sweep, empty when no one does, and how long it takes yet, in words.
+// lifeless is after what silence a runner is taken for dead. It says every second that it is at work.
+const lifeless = time.Minute
+
+// Running is who runs a sweep, empty when no one does or when that one was killed more than a minute ago, and how long
+// it takes yet, in words.
 func (s *Store) Running(name string) (runner, remaining string, err error) {
-	err = s.db.QueryRow(s.bound("SELECT runner, remaining FROM sweeps WHERE name = ?"), name).Scan(&runner, &remaining)
+	var beat string
+	err = s.db.QueryRow(s.bound("SELECT runner, remaining, beat FROM sweeps WHERE name = ?"), name).Scan(&runner,
+		&remaining, &beat)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", "", s.named(noSweep(name))
+	}
+	if at, unclear := time.Parse(time.RFC3339, beat); err == nil && (unclear != nil || time.Since(at) > lifeless) {
+		return "", "", nil
 	}
 	return runner, remaining, s.named(err)
 }
@@ -436,6 +470,11 @@ func (s *Store) Add(name string, p Plan, pictures map[string]Pictures) error {
 				return fmt.Errorf("the sweep %s has other data %s, with other pictures: give these another name, or forget "+
 					"those (--forget-data)", name, d.Name)
 			}
+			if _, there := data[d.Name]; there {
+				if err := t.sameClasses(name, d.Name, has, pictures[d.Name].Classes); err != nil {
+					return err
+				}
+			}
 			if err := t.put("sweep_data", name, &place, d.Name, d, d.Files); err != nil {
 				return err
 			}
@@ -478,6 +517,36 @@ func (s *Store) Add(name string, p Plan, pictures map[string]Pictures) error {
 		}
 		return nil
 	})
+}
+
+// sameClasses is an error where data get other classes, and something is there that has the labels' old numbers: cells
+// that are done, or corrections.
+func (t tx) sameClasses(sweep, data string, has Plan, classes []string) error {
+	was, err := t.pictures(sweep, data)
+	if err != nil || slices.Equal(was.Classes, classes) {
+		return err
+	}
+	var corrected string
+	err = t.Tx.QueryRow(t.store.bound("SELECT corrected FROM sweep_data WHERE sweep = ? AND name = ?"), sweep,
+		data).Scan(&corrected)
+	if err != nil {
+		return err
+	}
+	done, err := t.done(sweep)
+	if err != nil {
+		return err
+	}
+	numbered := corrected != "{}"
+	for k := range done {
+		numbered = numbered || slices.ContainsFunc(has.Conditions, func(c Condition) bool {
+			return c.Name == k.Condition && c.Data == data
+		})
+	}
+	if !numbered {
+		return nil
+	}
+	return fmt.Errorf("the labels of the data %s are of other classes than before: give these another name, or forget "+
+		"those (--forget-data); --correct takes single labels", data)
 }
 
 // alone lets no one else change what a sweep has until the transaction ends. It is an error where there is none.

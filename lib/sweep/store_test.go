@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/model"
@@ -341,6 +342,41 @@ func TestCorrections(t *testing.T) {
 	})
 }
 
+// Labels are numbers of classes. Where the classes are others, what is done cannot be counted by the new numbers.
+func TestLabelsOfOtherClasses(t *testing.T) {
+	stores(t, func(t *testing.T, where func() string) {
+		s := added(t, where())
+		p, pictures := paper()
+		other := map[string]Pictures{"photos": pictures["photos"]}
+		of := other["photos"]
+		of.Classes, of.Labels = []string{"ant", "cat", "dog"}, []int{1, 2, 1, -1}
+		other["photos"] = of
+		// Before a cell is done nothing has the old numbers.
+		for _, one := range []map[string]Pictures{other, pictures} {
+			if err := s.Add("s", p, one); err != nil {
+				t.Fatal(err)
+			}
+		}
+		put(t, s, done(t, cleanOne, said(0, 0, 1, 1)))
+		want := "the labels of the data photos are of other classes than before"
+		wantError(t, s.Add("s", p, other), want)
+		if m := ok[[]Cell](t)(s.Cells("s"))[0].Measures[0]; m.Correct != 1 || m.Total != 3 {
+			t.Errorf("%+v", m)
+		}
+		if err := s.ForgetData("s", "photos"); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Add("s", p, other); err != nil {
+			t.Fatal(err)
+		}
+		// Corrections have numbers too.
+		if err := s.Correct("s", "photos", map[string]string{"a.png": "dog"}); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, s.Add("s", p, pictures), want)
+	})
+}
+
 // Cells that come while labels are corrected count by the labels as they are at the end.
 func TestCorrectionsWhileCellsCome(t *testing.T) {
 	stores(t, func(t *testing.T, where func() string) {
@@ -505,6 +541,40 @@ func TestHolder(t *testing.T) {
 	ok[func()](t)(s.Lock("s", "the first process"))
 	fmt.Println("it is held")
 	io.Copy(io.Discard, os.Stdin) // until it is killed
+}
+
+// What is killed cannot say that it has ended.
+func TestARunnerThatWasKilled(t *testing.T) {
+	stores(t, func(t *testing.T, where func() string) {
+		s := added(t, where())
+		if err := s.Beat("s", "the first process", "about 3 min"); err != nil {
+			t.Fatal(err)
+		}
+		if runner, _, err := s.Running("s"); err != nil || runner != "the first process" {
+			t.Error(runner, err)
+		}
+		past := time.Now().Add(-2 * lifeless).UTC().Format(time.RFC3339)
+		if _, err := s.db.Exec(s.bound("UPDATE sweeps SET beat = ? WHERE name = ?"), past, "s"); err != nil {
+			t.Fatal(err)
+		}
+		if runner, remaining, err := s.Running("s"); err != nil || runner+remaining != "" {
+			t.Error(runner, remaining, err)
+		}
+	})
+}
+
+// What is written to a file that has no name any more is lost, and no one would know.
+func TestAStoreThatWasRemoved(t *testing.T) {
+	at := filepath.Join(t.TempDir(), "s.db")
+	s := added(t, at)
+	for _, change := range []func(){
+		func() { ok[int](t)(0, os.Rename(at, at+".old")) },
+		func() { added(t, at) }, // another one takes its place
+	} {
+		change()
+		_, err := s.Put("s", []Cell{done(t, cleanOne, said(0, 0, 1, 1))})
+		wantError(t, err, "its file was removed or replaced meanwhile")
+	}
 }
 
 func TestOneRunsASweep(t *testing.T) {

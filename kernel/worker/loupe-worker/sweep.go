@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/loupeml/loupe/internal/plural"
 	"github.com/loupeml/loupe/internal/sweeping"
 	"github.com/loupeml/loupe/internal/version"
 	"github.com/loupeml/loupe/lib/assets"
@@ -80,12 +81,10 @@ func doSweep(ctx context.Context, ask sweeping.Sweep) (status int, err error) {
 		return 0, err
 	}
 	begins := len(adds.Models)+len(adds.Data)+len(adds.Conditions)+len(adds.Methods) > 0
-	if !begins && ask.Store == "" { // what is not there is said before a folder is made for it
-		s, err := sweep.Open(ask.Name)
-		if err != nil {
+	if !begins { // what is not there is said before a folder or a file is made for it
+		if err := there(ask.Name, ask.Store); err != nil {
 			return 0, err
 		}
-		s.Close()
 	}
 	folder, err := sweep.FolderOf(ask.Name)
 	if err != nil {
@@ -119,8 +118,29 @@ func doSweep(ctx context.Context, ask sweeping.Sweep) (status int, err error) {
 	return status, showSweep(ask.Name, where)
 }
 
-// join adds to a sweep what a command line says, after a look at all that the sweep has, which may have changed.
+// there is an error where there is no sweep of that name.
+func there(name, store string) error {
+	if store == "" {
+		s, err := sweep.Open(name)
+		if err != nil {
+			return err
+		}
+		return s.Close()
+	}
+	if _, err := os.Stat(store); !strings.Contains(store, "://") && errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("there is no store %s, and so no sweep %q", store, name)
+	}
+	return nil
+}
+
+// join adds to a sweep that no one runs what a command line says, after a look at all that the sweep has, which may
+// have changed.
 func join(store *sweep.Store, name string, adds sweep.Plan) error {
+	unlock, err := store.Lock(name, fmt.Sprintf("process %d", os.Getpid()))
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	names, err := store.Names()
 	if err != nil {
 		return err
@@ -193,6 +213,9 @@ func planOf(ask sweeping.Sweep) (p sweep.Plan, err error) {
 	}
 	if ask.Among != "" && len(fresh) == 0 {
 		return p, errors.New("--among is of data, and there is no --data")
+	}
+	if ask.Seed != 0 && !slices.ContainsFunc(ask.Corruptions, func(text string) bool { return text != "none" }) {
+		return p, errors.New("--seed is of corruptions, and there is no --corruption")
 	}
 	if len(ask.Corruptions) == 0 {
 		ask.Corruptions = []string{"none"}
@@ -288,7 +311,9 @@ func serve(ctx context.Context, store *sweep.Store, folder string, ask sweeping.
 	shown, failed := 0, 0
 	c := jobs.Coordinator{Store: store, Sweep: ask.Name, Version: version.Version, Tries: ask.Tries, Lease: ask.Lease,
 		Replicas: ask.Replicas, Within: within,
-		Say: func(format string, args ...any) { fmt.Fprintf(os.Stderr, "loupe: "+format+"\n", args...) },
+		Say: func(format string, args ...any) {
+			fmt.Fprintln(os.Stderr, "loupe:", said(fmt.Errorf(format, args...)))
+		},
 		Progress: func(p jobs.Progress) {
 			failed = p.Failed
 			bar.Say(fmt.Sprintf("%d of %d, %d at work %s", p.Done+p.Failed, p.All, p.Workers, p.Left()))
@@ -412,7 +437,7 @@ func workOnSweeps(request string) int {
 	}
 	cache, err := assets.Dir()
 	if err == nil {
-		w := jobs.Worker{Name: ask.Name, Sweep: ask.Sweep, Version: version.Version, Cache: filepath.Dir(cache),
+		w := jobs.Worker{Name: ask.Name, Sweep: ask.Sweep, Version: version.Version, Cache: cache,
 			Keep: ask.Keep,
 			Say: func(format string, args ...any) {
 				fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
@@ -452,11 +477,12 @@ func listSweeps(store string) error {
 	}
 	n := 0
 	for _, e := range entries {
-		if _, err := os.Stat(filepath.Join(base, e.Name(), sweep.StoreFile)); err != nil {
+		store := filepath.Join(base, e.Name(), sweep.StoreFile)
+		if _, err := os.Stat(store); err != nil || empty(store) {
 			continue
 		}
 		n++
-		if err := statusLine(e.Name(), filepath.Join(base, e.Name(), sweep.StoreFile)); err != nil {
+		if err := statusLine(e.Name(), store); err != nil {
 			fmt.Fprintln(os.Stderr, "loupe:", said(err))
 		}
 	}
@@ -464,6 +490,17 @@ func listSweeps(store string) error {
 		fmt.Printf("There is no sweep in %s.\n", base)
 	}
 	return nil
+}
+
+// empty tells that a store has no sweep: its first command line was refused.
+func empty(store string) bool {
+	s, err := sweep.OpenStore(store)
+	if err != nil {
+		return false // which is told of
+	}
+	defer s.Close()
+	names, err := s.Names()
+	return err == nil && len(names) == 0
 }
 
 func statusLine(name, store string) error {
@@ -503,7 +540,7 @@ func writeAccuracies(name, store, file string) error {
 		return fmt.Errorf("the sweep %s has no accuracies yet", name)
 	}
 	if err := r.WriteAccuracies(file, 100); err != nil {
-		return err
+		return fmt.Errorf("%s is not written: %w", file, err)
 	}
 	fmt.Fprintf(os.Stderr, "loupe: %s is written\n", file)
 	return nil
@@ -522,7 +559,7 @@ func correct(store *sweep.Store, ask sweeping.Sweep) error {
 		if err := store.Correct(ask.Name, data, labels); err != nil {
 			return err
 		}
-		fmt.Fprintf(os.Stderr, "loupe: %d labels of %s are corrected\n", len(labels), data)
+		fmt.Fprintf(os.Stderr, "loupe: %s of %s corrected\n", plural.Of(len(labels), "label"), data)
 	}
 	return nil
 }

@@ -316,7 +316,8 @@ func (w *worker) work(ctx context.Context, t task, m jetstream.Msg, lease time.D
 	began := time.Now()
 	var outcome []byte
 	if tried > tries {
-		err = fmt.Errorf("its worker fell silent %d times: it may take more memory than there is, or end the process", tries)
+		err = fmt.Errorf("its worker fell silent %d times: it was stopped, or the cell takes more memory than there is, or ends "+
+			"the process", tries)
 	} else {
 		outcome, err = w.compute(ctx, t, j)
 	}
