@@ -185,6 +185,12 @@ func (r *run) all(ctx context.Context) error {
 			break
 		}
 	}
+	if r.Within != nil && r.Within.listened == "" {
+		// The workers of an earlier run have ended with it, and what they were stopped at counts as no try of this one.
+		if err := r.queue.forgetDeliveries(ctx); err != nil {
+			return err
+		}
+	}
 	if err := r.handOut(ctx); err != nil {
 		return err
 	}

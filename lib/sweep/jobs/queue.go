@@ -138,6 +138,20 @@ func (q *queue) consumer(ctx context.Context, model string) error {
 	return nil
 }
 
+// forgetDeliveries takes all consumers away, and with them how often each cell was handed out.
+func (q *queue) forgetDeliveries(ctx context.Context) error {
+	names := q.jobs.ConsumerNames(ctx)
+	for name := range names.Name() {
+		if err := q.jobs.DeleteConsumer(ctx, name); err != nil && !errors.Is(err, jetstream.ErrConsumerNotFound) {
+			return fmt.Errorf("jobs: %w", err)
+		}
+	}
+	if err := names.Err(); err != nil {
+		return fmt.Errorf("jobs: %w", err)
+	}
+	return nil
+}
+
 // inFlight is how many jobs are published before the first one's answer is looked at.
 const inFlight = 4096
 
