@@ -110,6 +110,9 @@ func doSweep(ctx context.Context, ask sweeping.Sweep) (status int, err error) {
 		return sweeping.Good, forget(store, ask)
 	}
 	if err := join(store, ask.Name, adds); err != nil {
+		if names, failed := store.Names(); failed == nil && len(names) == 0 && ask.Store == "" {
+			discard(store, where, folder)
+		}
 		return 0, err
 	}
 	if status, err = serve(ctx, store, folder, ask); err != nil || ctx.Err() != nil {
@@ -131,6 +134,17 @@ func there(name, store string) error {
 		return fmt.Errorf("there is no store %s, and so no sweep %q", store, name)
 	}
 	return nil
+}
+
+// discard removes the files of a store without a sweep, and its folder where nothing else lies there: a first command
+// that is refused leaves nothing.
+func discard(store *sweep.Store, where, folder string) {
+	store.Close()
+	files, _ := filepath.Glob(where + "*") // the pattern is of our own making
+	for _, file := range files {
+		os.Remove(file)
+	}
+	os.Remove(folder)
 }
 
 // join adds to a sweep that no one runs what a command line says, after a look at all that the sweep has, which may
