@@ -326,7 +326,7 @@ func (w *worker) work(ctx context.Context, t task, m jetstream.Msg, lease time.D
 	}
 	state := sweep.Done
 	if err != nil {
-		text := strings.TrimPrefix(err.Error(), "sweep: ")
+		text := inALine(strings.TrimPrefix(err.Error(), "sweep: "))
 		if tried < tries {
 			pause := min(time.Second<<min(tried-1, 5), 30*time.Second)
 			w.tell(t.sweep, workerState{Worker: w.Name, Done: w.done, Note: fmt.Sprintf("%s, try %d of %d: %s", j.Key, tried,
