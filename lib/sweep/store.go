@@ -403,7 +403,8 @@ func (s *Store) runBy(name string) error {
 // Beat says that a runner is at work, an empty one that no one is, and how long it thinks that it takes yet.
 func (s *Store) Beat(name, runner, remaining string) error {
 	return s.change(func(t tx) error {
-		return t.exec("UPDATE sweeps SET runner = ?, beat = ?, remaining = ? WHERE name = ?", runner, now(), remaining, name)
+		return t.exec("UPDATE sweeps SET runner = ?, beat = "+s.clock()+", remaining = ? WHERE name = ?", runner, remaining,
+			name)
 	})
 }
 
@@ -413,16 +414,30 @@ const lifeless = time.Minute
 // Running is who runs a sweep, empty when no one does or when that one was killed more than a minute ago, and how long
 // it takes yet, in words.
 func (s *Store) Running(name string) (runner, remaining string, err error) {
-	var beat string
-	err = s.db.QueryRow(s.bound("SELECT runner, remaining, beat FROM sweeps WHERE name = ?"), name).Scan(&runner,
-		&remaining, &beat)
+	var beat, clock string
+	err = s.db.QueryRow(s.bound("SELECT runner, remaining, beat, "+s.clock()+" FROM sweeps WHERE name = ?"), name).Scan(
+		&runner, &remaining, &beat, &clock)
 	if errors.Is(err, sql.ErrNoRows) {
 		return "", "", s.named(noSweep(name))
 	}
-	if at, unclear := time.Parse(time.RFC3339, beat); err == nil && (unclear != nil || time.Since(at) > lifeless) {
+	if err != nil {
+		return "", "", s.named(err)
+	}
+	last, unclear := time.Parse(time.RFC3339, beat)
+	today, alike := time.Parse(time.RFC3339, clock)
+	if unclear != nil || alike != nil || today.Sub(last) > lifeless {
 		return "", "", nil
 	}
-	return runner, remaining, s.named(err)
+	return runner, remaining, nil
+}
+
+// clock is the time in SQL: the database's, since clocks of machines differ. One that jumps ahead makes a runner look
+// dead until it says again that it is there.
+func (s *Store) clock() string {
+	if s.postgres {
+		return `to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')`
+	}
+	return `strftime('%Y-%m-%dT%H:%M:%SZ', 'now')`
 }
 
 func now() string { return time.Now().UTC().Format(time.RFC3339) }

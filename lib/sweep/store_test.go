@@ -560,6 +560,19 @@ func TestARunnerThatWasKilled(t *testing.T) {
 		if runner, remaining, err := s.Running("s"); err != nil || runner+remaining != "" {
 			t.Error(runner, remaining, err)
 		}
+		// A clock that has gone back since makes no one look dead, and one that jumps is put right by the next beat.
+		ahead := time.Now().Add(time.Hour).UTC().Format(time.RFC3339)
+		if _, err := s.db.Exec(s.bound("UPDATE sweeps SET beat = ? WHERE name = ?"), ahead, "s"); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if runner, _, err := s.Running("s"); err != nil || runner != "the first process" {
+				t.Error(runner, err)
+			}
+			if err := s.Beat("s", "the first process", ""); err != nil {
+				t.Fatal(err)
+			}
+		}
 	})
 }
 
