@@ -24,6 +24,7 @@ type Connection struct {
 	URL           string
 	Creds, NKey   string
 	CA, Cert, Key string
+	Wait          bool // goes on trying where no server answers at first
 }
 
 // Sweep says what is to be run, or looked at.

@@ -2,40 +2,18 @@ package assets_test
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 	"testing"
 
+	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/assets"
 )
 
-// TestFullDisk runs [TestOnSmallDisk] on a disk of 256 kB of its own, in a namespace where no root is needed to mount
-// it.
-func TestFullDisk(t *testing.T) {
-	disk := t.TempDir()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	const mount = `mount -t tmpfs -o size=256k small "$1" || exit 77; exec "$2" -test.run='^TestOnSmallDisk$' -test.v`
-	cmd := exec.Command("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", disk, self)
-	cmd.Env = append(os.Environ(), "LOUPE_TEST_SMALL_DISK="+disk)
-	out, err := cmd.CombinedOutput()
-	if !strings.Contains(string(out), "=== RUN") {
-		t.Skipf("skipped: needs unshare and user namespaces, to mount a small disk: %v %s", err, out)
-	}
-	if err != nil || !strings.Contains(string(out), "--- PASS: TestOnSmallDisk") {
-		t.Errorf("%v\n%s", err, out)
-	}
-}
+// TestFullDisk runs [TestOnSmallDisk] on a disk of 256 kB of its own.
+func TestFullDisk(t *testing.T) { testenv.OnSmallDisk(t, "256k", "TestOnSmallDisk") }
 
 func TestOnSmallDisk(t *testing.T) {
-	disk := os.Getenv("LOUPE_TEST_SMALL_DISK")
-	if disk == "" {
-		t.Skip("skipped: needs the small disk that TestFullDisk mounts")
-	}
+	disk := testenv.SmallDisk(t, "TestFullDisk")
 	big := make([]byte, 1<<20)
 	archive := wheel(t, "tiny/weights.bin", big)
 	known := tiny() // its size is known: refused before anything is downloaded

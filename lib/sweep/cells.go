@@ -60,10 +60,7 @@ func (s *Store) Put(sweep string, cells []Cell) (differs []Key, err error) {
 		if err != nil {
 			return err
 		}
-		under := map[string]Condition{}
-		for _, c := range conditions {
-			under[c.Name] = c
-		}
+		under := byName(conditions, func(c Condition) string { return c.Name })
 		for _, c := range cells {
 			condition, planned := under[c.Condition]
 			if !planned || !slices.Contains(models, c.Model) || !slices.Contains(methods, c.Method) {

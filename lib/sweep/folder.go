@@ -1,7 +1,9 @@
 package sweep
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -37,6 +39,25 @@ func FolderOf(name string) (string, error) {
 		return "", fmt.Errorf("sweep: %w", err)
 	}
 	return dir, nil
+}
+
+// Names are the names of the sweeps in [Folder], none where there is no such folder.
+func Names() ([]string, error) {
+	base, err := Folder()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(base)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("sweep: %w", err)
+	}
+	var names []string
+	for _, e := range entries {
+		if _, err := os.Stat(filepath.Join(base, e.Name(), StoreFile)); err == nil {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
 }
 
 // StoreFile is the name of the store in a sweep's folder.

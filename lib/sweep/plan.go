@@ -154,12 +154,18 @@ func (j Job) Token() string {
 	return token(j.Of.Name, j.Of.Identity, string(under), j.Seen.Identity, j.Method)
 }
 
+// byName finds parts of a plan.
+func byName[T any](all []T, name func(T) string) map[string]T {
+	found := map[string]T{}
+	for _, one := range all {
+		found[name(one)] = one
+	}
+	return found
+}
+
 // Jobs are the jobs of the plan's cells, all of a model one after the other.
 func (p Plan) Jobs() iter.Seq[Job] {
-	data := map[string]Data{}
-	for _, d := range p.Data {
-		data[d.Name] = d
-	}
+	data := byName(p.Data, func(d Data) string { return d.Name })
 	return func(yield func(Job) bool) {
 		for _, m := range p.Models {
 			for _, c := range p.Conditions {

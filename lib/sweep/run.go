@@ -9,6 +9,7 @@ import (
 	"github.com/gomlx/gomlx/core/tensors"
 
 	"github.com/loupeml/loupe/lib/data"
+	"github.com/loupeml/loupe/lib/internal/rows"
 	"github.com/loupeml/loupe/lib/model"
 	"github.com/loupeml/loupe/lib/perturb"
 	_ "github.com/loupeml/loupe/lib/pretrained" // published networks by the names of their weights
@@ -241,20 +242,7 @@ type inMemory struct{ all *tensors.Tensor }
 
 func (m inMemory) Len() int { return m.all.Shape().Dimensions[0] }
 
-func (m inMemory) Images(numbers ...int) (*tensors.Tensor, error) {
-	d := m.all.Shape().Dimensions
-	size := d[1] * d[2] * d[3]
-	out := make([]float32, 0, len(numbers)*size)
-	err := tensors.ConstFlatData(m.all, func(flat []float32) {
-		for _, i := range numbers {
-			out = append(out, flat[i*size:(i+1)*size]...)
-		}
-	})
-	if err != nil {
-		return nil, fmt.Errorf("sweep: %w", err)
-	}
-	return tensors.FromFlatDataAndDimensions(out, len(numbers), d[1], d[2], d[3]), nil
-}
+func (m inMemory) Images(numbers ...int) (*tensors.Tensor, error) { return rows.Pick(m.all, numbers) }
 
 // unlabelled are pictures whose labels no one here asks for.
 type unlabelled struct{ model.Dataset }

@@ -42,7 +42,7 @@ func Open(name string, store ...string) (*Sweep, error) {
 		}
 		where = filepath.Join(base, name, StoreFile)
 		if _, err := os.Stat(where); err != nil {
-			return nil, notThere(name, base)
+			return nil, notThere(name)
 		}
 	case 1:
 		where = store[0]
@@ -61,14 +61,8 @@ func Open(name string, store ...string) (*Sweep, error) {
 }
 
 // notThere names the sweeps that there are.
-func notThere(name, base string) error {
-	var others []string
-	entries, _ := os.ReadDir(base) // none where there is no such folder
-	for _, e := range entries {
-		if _, err := os.Stat(filepath.Join(base, e.Name(), StoreFile)); err == nil {
-			others = append(others, e.Name())
-		}
-	}
+func notThere(name string) error {
+	others, _ := Names() // none where they cannot be listed
 	if len(others) == 0 {
 		return fmt.Errorf("sweep: there is no sweep %q: `loupe sweep --help` tells how one is begun", name)
 	}
@@ -103,19 +97,31 @@ type Failure struct {
 	Error     string `display:"why"`
 }
 
+// look is what a sweep has at a moment: its plan, and the cells that have ended.
+type look struct {
+	plan  Plan
+	cells []Cell
+}
+
+func (s *Sweep) look() (l look, err error) {
+	if l.plan, err = s.Plan(); err == nil {
+		l.cells, err = s.store.Cells(s.Name)
+	}
+	return l, err
+}
+
 // Status is how far the sweep is now.
 func (s *Sweep) Status() (Status, error) {
-	st := Status{Name: s.Name}
-	plan, err := s.Plan()
+	l, err := s.look()
 	if err != nil {
-		return st, err
+		return Status{Name: s.Name}, err
 	}
-	st.All = len(plan.Models) * len(plan.Conditions) * len(plan.Methods)
-	cells, err := s.store.Cells(s.Name)
-	if err != nil {
-		return st, err
-	}
-	for _, c := range cells {
+	return s.statusOf(l)
+}
+
+func (s *Sweep) statusOf(l look) (Status, error) {
+	st := Status{Name: s.Name, All: len(l.plan.Models) * len(l.plan.Conditions) * len(l.plan.Methods)}
+	for _, c := range l.cells {
 		if c.State == Done {
 			st.Done++
 		} else {
@@ -123,6 +129,7 @@ func (s *Sweep) Status() (Status, error) {
 			st.Failures = append(st.Failures, Failure{c.Model, c.Condition, c.Method, c.Tries, c.Error})
 		}
 	}
+	var err error
 	if st.Runner, st.Remaining, err = s.store.Running(s.Name); err != nil {
 		return st, err
 	}
@@ -171,21 +178,21 @@ func (s Status) Bundle() mime.Bundle {
 // Results are the accuracies of the cells that are done, by predictions: package shift fits lines to them and plots
 // them.
 func (s *Sweep) Results() (*shift.Results, error) {
-	plan, err := s.Plan()
+	l, err := s.look()
 	if err != nil {
 		return nil, err
 	}
-	cells, err := s.store.Cells(s.Name)
-	if err != nil {
-		return nil, err
-	}
+	return l.results()
+}
+
+func (l look) results() (*shift.Results, error) {
 	by := map[Key]Cell{}
-	for _, c := range cells {
+	for _, c := range l.cells {
 		by[c.Key] = c
 	}
 	r := shift.NewResults()
-	for _, m := range plan.Models {
-		for _, condition := range plan.Conditions {
+	for _, m := range l.plan.Models {
+		for _, condition := range l.plan.Conditions {
 			c := by[Key{m.Name, condition.Name, Predictions}]
 			for _, measure := range c.Measures {
 				if measure.Name != "accuracy" {
@@ -220,13 +227,16 @@ func (s *Sweep) Measures() ([]Row, error) {
 	if err != nil {
 		return nil, err
 	}
-	var rows []Row
+	return measuresOf(cells), nil
+}
+
+func measuresOf(cells []Cell) (rows []Row) {
 	for _, c := range cells {
 		for _, m := range c.Measures {
 			rows = append(rows, Row{c.Model, c.Condition, c.Method, m.Name, m.Value})
 		}
 	}
-	return rows, nil
+	return rows
 }
 
 // others are the measures of what is not predictions, which the table of accuracies has.
@@ -240,21 +250,21 @@ func (s *Sweep) Arrays(k Key) (arrays map[string]*tensors.Tensor, names []string
 	if err != nil {
 		return nil, nil, err
 	}
-	p, _, err := s.picturesOf(k.Condition)
+	p, err := s.picturesOf(k.Condition)
 	return o.Arrays, p.Names, err
 }
 
-func (s *Sweep) picturesOf(condition string) (p Pictures, c Condition, err error) {
+// picturesOf are the pictures that a condition shows.
+func (s *Sweep) picturesOf(condition string) (Pictures, error) {
 	plan, err := s.Plan()
 	if err != nil {
-		return p, c, err
+		return Pictures{}, err
 	}
 	i := slices.IndexFunc(plan.Conditions, func(c Condition) bool { return c.Name == condition })
 	if i < 0 {
-		return p, c, fmt.Errorf("sweep: %s has no condition %q", s.Name, condition)
+		return Pictures{}, fmt.Errorf("sweep: %s has no condition %q", s.Name, condition)
 	}
-	p, err = s.store.Pictures(s.Name, plan.Conditions[i].Data)
-	return p, plan.Conditions[i], err
+	return s.store.Pictures(s.Name, plan.Conditions[i].Data)
 }
 
 // Answers are what a model says of a condition's pictures: their likeliest five classes, with the pictures' names and
@@ -264,7 +274,7 @@ func (s *Sweep) Answers(modelName, condition string) (*model.Answers, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, _, err := s.picturesOf(condition)
+	p, err := s.picturesOf(condition)
 	if err != nil {
 		return nil, err
 	}
@@ -290,15 +300,15 @@ func (s *Sweep) Answers(modelName, condition string) (*model.Answers, error) {
 // Table shows the accuracies so far, with their 95% intervals: a row for each model, a column for each condition under
 // which one has been tried, both in the plan's order.
 func (s *Sweep) Table() (display.Table, error) {
-	plan, err := s.Plan()
+	l, err := s.look()
 	if err != nil {
 		return display.Table{}, err
 	}
-	r, err := s.Results()
+	r, err := l.results()
 	if err != nil {
 		return display.Table{}, err
 	}
-	return tableOf(plan, r)
+	return tableOf(l.plan, r)
 }
 
 func tableOf(plan Plan, r *shift.Results) (display.Table, error) {
@@ -319,6 +329,10 @@ func (s *Sweep) Scatter(x, y string) (display.AccuracyScatter, error) {
 	if err != nil {
 		return display.AccuracyScatter{}, err
 	}
+	return scatterOf(r, x, y)
+}
+
+func scatterOf(r *shift.Results, x, y string) (display.AccuracyScatter, error) {
 	fit, err := r.Fit(stats.Logit, x, y, nil)
 	if err != nil {
 		fit = nil // too few models yet, or two that are alike
@@ -329,32 +343,31 @@ func (s *Sweep) Scatter(x, y string) (display.AccuracyScatter, error) {
 // Bundle shows how far the sweep is, the table of accuracies, what other methods measured, and the scatter of the last
 // condition against the first.
 func (s *Sweep) Bundle() mime.Bundle {
-	status, err := s.Status()
+	l, err := s.look()
 	if err != nil {
 		return mime.TextOf(err.Error())
 	}
-	r, err := s.Results()
+	status, err := s.statusOf(l)
 	if err != nil {
 		return mime.TextOf(err.Error())
 	}
-	plan, err := s.Plan()
+	r, err := l.results()
 	if err != nil {
 		return mime.TextOf(err.Error())
 	}
 	parts := []mime.Bundle{status.Bundle()}
 	if len(r.Models()) > 0 {
-		parts = append(parts, table.Shown(tableOf(plan, r)))
+		parts = append(parts, table.Shown(tableOf(l.plan, r)))
 	}
-	rows, err := s.Measures()
-	if rows = others(rows); err == nil && len(rows) > 0 {
+	if rows := others(measuresOf(l.cells)); len(rows) > 0 {
 		t, err := table.Of(rows)
 		t.Title = "By other methods"
 		parts = append(parts, table.Shown(t, err))
 	}
-	if n := len(plan.Conditions); n > 1 {
-		x, y := plan.Conditions[0].Name, plan.Conditions[n-1].Name
+	if n := len(l.plan.Conditions); n > 1 {
+		x, y := l.plan.Conditions[0].Name, l.plan.Conditions[n-1].Name
 		if pairs, _, err := r.Pairs(x, y, nil); err == nil && len(pairs) > 2 {
-			parts = append(parts, display.Shown(s.Scatter(x, y)))
+			parts = append(parts, display.Shown(scatterOf(r, x, y)))
 		}
 	}
 	return display.Stack(parts...)

@@ -463,10 +463,7 @@ func (s *Store) Add(name string, p Plan, pictures map[string]Pictures) error {
 			return err
 		}
 		place := len(has.Models) + len(has.Data) + len(has.Conditions) + len(has.Methods)
-		models := map[string]Model{}
-		for _, m := range has.Models {
-			models[m.Name] = m
-		}
+		models := byName(has.Models, func(m Model) string { return m.Name })
 		for _, m := range p.Models {
 			if was, there := models[m.Name]; there && was.Identity != m.Identity {
 				return fmt.Errorf("the sweep %s has another model %s, with other files or settings: give this one another "+
@@ -476,10 +473,7 @@ func (s *Store) Add(name string, p Plan, pictures map[string]Pictures) error {
 				return err
 			}
 		}
-		data := map[string]Data{}
-		for _, d := range has.Data {
-			data[d.Name] = d
-		}
+		data := byName(has.Data, func(d Data) string { return d.Name })
 		for _, d := range p.Data {
 			if was, there := data[d.Name]; there && was.Identity != d.Identity {
 				return fmt.Errorf("the sweep %s has other data %s, with other pictures: give these another name, or forget "+
@@ -506,10 +500,7 @@ func (s *Store) Add(name string, p Plan, pictures map[string]Pictures) error {
 				relabelled = append(relabelled, d.Name)
 			}
 		}
-		conditions := map[string]Condition{}
-		for _, c := range has.Conditions {
-			conditions[c.Name] = c
-		}
+		conditions := byName(has.Conditions, func(c Condition) string { return c.Name })
 		for _, c := range p.Conditions {
 			if was, there := conditions[c.Name]; there && was != c {
 				return fmt.Errorf("the sweep %s has another condition %s: give this one another name, or forget that one "+

@@ -692,28 +692,12 @@ func TestReadersDoNotWait(t *testing.T) {
 	})
 }
 
-// TestAFullDisk runs [TestOnSmallDisk] on a disk of its own, in a namespace where no root is needed to mount it.
-func TestAFullDisk(t *testing.T) {
-	disk := t.TempDir()
-	const mount = `mount -t tmpfs -o size=1m small "$1" || exit 77; exec "$2" -test.run='^TestOnSmallDisk$' -test.v`
-	cmd := exec.Command("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", disk,
-		ok[string](t)(os.Executable()))
-	cmd.Env = append(os.Environ(), "LOUPE_TEST_SMALL_DISK="+disk)
-	out, err := cmd.CombinedOutput()
-	if !strings.Contains(string(out), "=== RUN") {
-		t.Skipf("skipped: needs unshare and user namespaces, to mount a small disk: %v %s", err, out)
-	}
-	if err != nil || !strings.Contains(string(out), "--- PASS: TestOnSmallDisk") {
-		t.Errorf("%v\n%s", err, out)
-	}
-}
+// TestAFullDisk runs [TestOnSmallDisk] on a disk of its own.
+func TestAFullDisk(t *testing.T) { testenv.OnSmallDisk(t, "1m", "TestOnSmallDisk") }
 
 // What is in the store when the disk is full stays, and once there is room it goes on.
 func TestOnSmallDisk(t *testing.T) {
-	disk := os.Getenv("LOUPE_TEST_SMALL_DISK")
-	if disk == "" {
-		t.Skip("skipped: needs the small disk that TestAFullDisk mounts")
-	}
+	disk := testenv.SmallDisk(t, "TestAFullDisk")
 	s := added(t, filepath.Join(disk, "s.db"))
 	put(t, s, done(t, cleanOne, said(0, 1, 1, 1)))
 	ballast := filepath.Join(disk, "ballast")

@@ -301,8 +301,7 @@ func corrupted(data, text string, ask sweeping.Sweep) (all []sweep.Condition, er
 
 // serve runs the sweep, with a server of its own and workers where these are asked for.
 func serve(ctx context.Context, store *sweep.Store, folder string, ask sweeping.Sweep) (status int, err error) {
-	at := jobs.Connection{URL: ask.Server.URL, Creds: ask.Server.Creds, NKey: ask.Server.NKey, CA: ask.Server.CA,
-		Cert: ask.Server.Cert, Key: ask.Server.Key}
+	at := jobs.Connection(ask.Server)
 	workers := ask.Workers
 	var within *jobs.Server
 	if at.URL == "" {
@@ -354,8 +353,7 @@ func startTeam(n int, folder string, at jobs.Connection) *team {
 	host, _ := os.Hostname()
 	for i := range n {
 		name := fmt.Sprintf("%s-%d", host, i+1)
-		request, err := json.Marshal(sweeping.Worker{Server: sweeping.Connection(sweeping.Connection{URL: at.URL,
-			Creds: at.Creds, NKey: at.NKey, CA: at.CA, Cert: at.Cert, Key: at.Key}), Name: name, Keep: 2, Tied: true})
+		request, err := json.Marshal(sweeping.Worker{Server: sweeping.Connection(at), Name: name, Keep: 2, Tied: true})
 		if err != nil {
 			panic(err) // texts and numbers
 		}
@@ -456,8 +454,9 @@ func workOnSweeps(request string) int {
 			Say: func(format string, args ...any) {
 				fmt.Fprintf(os.Stderr, time.Now().Format("15:04:05 ")+format+"\n", args...)
 			}}
-		err = w.Run(ctx, jobs.Connection{URL: ask.Server.URL, Creds: ask.Server.Creds, NKey: ask.Server.NKey,
-			CA: ask.Server.CA, Cert: ask.Server.Cert, Key: ask.Server.Key, Wait: true})
+		at := jobs.Connection(ask.Server)
+		at.Wait = true
+		err = w.Run(ctx, at)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "loupe:", said(err))
@@ -485,18 +484,18 @@ func listSweeps(store string) error {
 	if err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(base)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
+	names, err := sweep.Names()
+	if err != nil {
 		return err
 	}
 	n := 0
-	for _, e := range entries {
-		store := filepath.Join(base, e.Name(), sweep.StoreFile)
-		if _, err := os.Stat(store); err != nil || empty(store) {
+	for _, name := range names {
+		store := filepath.Join(base, name, sweep.StoreFile)
+		if empty(store) {
 			continue
 		}
 		n++
-		if err := statusLine(e.Name(), store); err != nil {
+		if err := statusLine(name, store); err != nil {
 			fmt.Fprintln(os.Stderr, "loupe:", said(err))
 		}
 	}

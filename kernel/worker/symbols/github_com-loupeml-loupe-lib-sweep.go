@@ -22,6 +22,7 @@ func init() {
 		"LabelsRole":      reflect.ValueOf(constant.MakeFromLiteral("\"labels\"", token.STRING, 0)),
 		"Means":           reflect.ValueOf(sweep.Means),
 		"Methods":         reflect.ValueOf(sweep.Methods),
+		"Names":           reflect.ValueOf(sweep.Names),
 		"NamesRole":       reflect.ValueOf(constant.MakeFromLiteral("\"names\"", token.STRING, 0)),
 		"Normalisations":  reflect.ValueOf(sweep.Normalisations),
 		"Open":            reflect.ValueOf(sweep.Open),

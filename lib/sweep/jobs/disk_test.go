@@ -2,41 +2,22 @@ package jobs
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/loupeml/loupe/internal/testenv"
 	"github.com/loupeml/loupe/lib/sweep"
 )
 
-// TestFullDisk runs [TestOnSmallDisk] on a disk of 6 MB of its own, in a namespace where no root is needed to mount it.
-func TestFullDisk(t *testing.T) {
-	disk := t.TempDir()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	const mount = `mount -t tmpfs -o size=6m small "$1" || exit 77; exec "$2" -test.run='^TestOnSmallDisk$' -test.v`
-	cmd := exec.Command("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, "sh", disk, self)
-	cmd.Env = append(os.Environ(), "LOUPE_TEST_SMALL_DISK="+disk)
-	out, err := cmd.CombinedOutput()
-	if !strings.Contains(string(out), "=== RUN") {
-		t.Skipf("skipped: needs unshare and user namespaces, to mount a small disk: %v %s", err, out)
-	}
-	if err != nil || !strings.Contains(string(out), "--- PASS: TestOnSmallDisk") {
-		t.Errorf("%v\n%s", err, out)
-	}
-}
+// TestFullDisk runs [TestOnSmallDisk] on a disk of 6 MB of its own.
+func TestFullDisk(t *testing.T) { testenv.OnSmallDisk(t, "6m", "TestOnSmallDisk") }
 
 // The disk with the store and the server's streams fills up in the middle. The sweep waits, says why, and goes on when
 // there is room again.
 func TestOnSmallDisk(t *testing.T) {
-	disk := os.Getenv("LOUPE_TEST_SMALL_DISK")
-	if disk == "" {
-		t.Skip("skipped: needs the small disk that TestFullDisk mounts")
-	}
+	disk := testenv.SmallDisk(t, "TestFullDisk")
 	p := grid(t, 1, 40, "slow")
 	want := alone(t, p)
 	s := newSetting(t)
@@ -99,17 +80,8 @@ func fill(t *testing.T, file string) {
 // done is how many cells of a store are done.
 func done(t *testing.T, store string) int {
 	t.Helper()
-	s, err := sweep.OpenStore(store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	cells, err := s.Cells("test")
-	if err != nil {
-		t.Fatal(err)
-	}
 	n := 0
-	for _, c := range cells {
+	for _, c := range cells(t, store) {
 		if c.State == sweep.Done {
 			n++
 		}

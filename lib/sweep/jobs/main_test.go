@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 		io.Copy(io.Discard, os.Stdin)
 		os.Exit(3)
 	}()
-	if err := play(ctx, role); err != nil && ctx.Err() == nil {
+	if err := play(ctx, role, os.Getenv(partVariable)); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, role, err)
 		os.Exit(1)
 	}
@@ -86,89 +86,20 @@ type setting struct {
 	version string
 }
 
-func (s setting) environment() []string {
-	return []string{"SWEEP_FOLDER=" + s.folder, "SWEEP_STORE=" + s.store, "SWEEP_ADDRESS=" + s.address,
-		"SWEEP_LEASE=" + s.lease.String(), fmt.Sprintf("SWEEP_TRIES=%d", s.tries), "SWEEP_VERSION=" + s.version}
-}
-
-func play(ctx context.Context, role string) error {
-	if raw := os.Getenv(partVariable); raw != "" {
-		return playPart(ctx, role, raw)
-	}
-	say := func(format string, args ...any) {
-		fmt.Fprintf(os.Stderr, time.Now().Format("05.000 ")+role+": "+format+"\n", args...)
-	}
-	folder, version := os.Getenv("SWEEP_FOLDER"), os.Getenv("SWEEP_VERSION")
+// part is what the process with a role does: the coordinator, or else a worker.
+func (s setting) part(role string) part {
 	if role == "coordinator" {
-		server, err := StartServer(folder, Listen{Address: os.Getenv("SWEEP_ADDRESS")})
-		if err != nil {
-			return err
-		}
-		defer server.Close()
-		store, err := sweep.OpenStore(os.Getenv("SWEEP_STORE"))
-		if err != nil {
-			return err
-		}
-		defer store.Close()
-		lease, err := time.ParseDuration(os.Getenv("SWEEP_LEASE"))
-		if err != nil {
-			return err
-		}
-		var tries int
-		if _, err := fmt.Sscan(os.Getenv("SWEEP_TRIES"), &tries); err != nil {
-			return err
-		}
-		return Coordinator{Store: store, Sweep: "test", Version: version, Lease: lease, Tries: tries, Within: server,
-			Say: say}.Run(ctx,
-			server.Connection())
+		return part{Store: s.store, Folder: s.folder, Listen: s.address, Lease: s.lease, Tries: s.tries, Version: s.version}
 	}
-	for _, file := range []string{nkeyFile, caFile} { // which the coordinator makes at its first start
-		for {
-			info, err := os.Stat(filepath.Join(folder, file))
-			if err == nil && info.Size() > 0 || !sleep(ctx, 20*time.Millisecond) {
-				break
-			}
-		}
-	}
-	return Worker{Name: role, Version: version, Cache: filepath.Join(folder, "cache"), Say: say}.Run(ctx,
-		Connection{URL: "tls://" + os.Getenv("SWEEP_ADDRESS"), NKey: filepath.Join(folder, nkeyFile),
-			CA: filepath.Join(folder, caFile), Wait: true})
+	return part{At: Connection{URL: "tls://" + s.address, NKey: filepath.Join(s.folder, nkeyFile),
+		CA: filepath.Join(s.folder, caFile), Wait: true}, Version: s.version, Cache: filepath.Join(s.folder, "cache"),
+		Await: true}
 }
 
 // start starts a process with a role.
 func start(t *testing.T, s setting, role string) *exec.Cmd {
 	t.Helper()
-	return launch(t, s, role, s.environment())
-}
-
-// launch starts this test binary with a role, by a program such as ip netns exec where one is named. What it says goes
-// into a file that is shown if the test fails.
-func launch(t *testing.T, s setting, role string, environment []string, by ...string) *exec.Cmd {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	log, err := os.OpenFile(filepath.Join(s.folder, role+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer log.Close()
-	line := append(slices.Clone(by), self)
-	cmd := exec.Command(line[0], line[1:]...)
-	cmd.Env = append(append(os.Environ(), environment...), roleVariable+"="+role)
-	cmd.Stdout, cmd.Stderr = log, log
-	if _, err := cmd.StdinPipe(); err != nil { // by whose end the process knows that the test has ended
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
-	})
-	return cmd
+	return s.launch(t, role, s.part(role))
 }
 
 // showLogs shows the ends of what the processes said, where the test has failed.
@@ -294,6 +225,17 @@ func alone(t *testing.T, p sweep.Plan) []string {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	computed(t, s, func(j sweep.Job, outcome []byte) {
+		if _, err := s.Put("test", []sweep.Cell{{Key: j.Key, State: sweep.Done, Outcome: outcome}}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	return rows(t, where)
+}
+
+// computed computes the cells of a store's plan in this process, and hands each out with what it gave.
+func computed(t *testing.T, s *sweep.Store, each func(j sweep.Job, outcome []byte)) {
+	t.Helper()
 	plan, _, err := s.Plan("test")
 	if err != nil {
 		t.Fatal(err)
@@ -313,27 +255,30 @@ func alone(t *testing.T, p sweep.Plan) []string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Put("test", []sweep.Cell{{Key: j.Key, State: sweep.Done, Outcome: raw}}); err != nil {
-			t.Fatal(err)
-		}
+		each(j, raw)
 	}
-	return rows(t, where)
 }
 
-// rows are what a store has of the cells, without who computed them and when.
-func rows(t *testing.T, store string) []string {
+// cells are those of a store that have ended.
+func cells(t *testing.T, store string) []sweep.Cell {
 	t.Helper()
 	s, err := sweep.OpenStore(store)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	cells, err := s.Cells("test")
+	all, err := s.Cells("test")
 	if err != nil {
 		t.Fatal(err)
 	}
+	return all
+}
+
+// rows are what a store has of the cells, without who computed them and when.
+func rows(t *testing.T, store string) []string {
+	t.Helper()
 	var out []string
-	for _, c := range cells {
+	for _, c := range cells(t, store) {
 		out = append(out, fmt.Sprint(c.Key, " ", c.State, " ", c.Error, " ", c.Digest, " ", c.Measures))
 	}
 	return out

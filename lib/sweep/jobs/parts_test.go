@@ -1,11 +1,14 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +18,7 @@ import (
 	"github.com/loupeml/loupe/lib/sweep"
 )
 
-// partVariable has, as JSON, what a process does that is not as the others of its test.
+// partVariable has, as JSON, what a process does.
 const partVariable = "SWEEP_PART"
 
 // part is what a process of a test does: it is a server of NATS, a coordinator or a worker.
@@ -26,20 +29,24 @@ type part struct {
 	Folder   string // of the server within
 	Listen   string
 	Lease    time.Duration
+	Tries    int // 0 means 1000
 	Replicas int
 
 	At      Connection
 	Version string
 	Cache   string
 	Sweep   string
+	Await   bool // the files with the worker's key and the server's authority, which the coordinator makes when it starts
 }
 
-func playPart(ctx context.Context, role, raw string) error {
+func play(ctx context.Context, role, raw string) error {
 	var p part
 	if err := json.Unmarshal([]byte(raw), &p); err != nil {
 		return err
 	}
-	say := func(format string, args ...any) { fmt.Fprintf(os.Stderr, role+": "+format+"\n", args...) }
+	say := func(format string, args ...any) {
+		fmt.Fprintf(os.Stderr, time.Now().Format("05.000 ")+role+": "+format+"\n", args...)
+	}
 	switch {
 	case p.Config != "":
 		options, err := natsserver.ProcessConfigFile(p.Config)
@@ -62,28 +69,60 @@ func playPart(ctx context.Context, role, raw string) error {
 			return err
 		}
 		defer store.Close()
+		var within *Server
 		if p.Folder != "" {
-			server, err := StartServer(p.Folder, Listen{Address: p.Listen})
-			if err != nil {
+			if within, err = StartServer(p.Folder, Listen{Address: p.Listen}); err != nil {
 				return err
 			}
-			defer server.Close()
-			p.At = server.Connection()
+			defer within.Close()
+			p.At = within.Connection()
 		}
-		return Coordinator{Store: store, Sweep: "test", Version: p.Version, Lease: p.Lease, Tries: 1000,
-			Replicas: p.Replicas, Say: say}.Run(ctx, p.At)
+		return Coordinator{Store: store, Sweep: "test", Version: p.Version, Lease: p.Lease, Tries: cmp.Or(p.Tries, 1000),
+			Replicas: p.Replicas, Within: within, Say: say}.Run(ctx, p.At)
+	}
+	for _, file := range []string{p.At.NKey, p.At.CA} {
+		for p.Await {
+			info, err := os.Stat(file)
+			if err == nil && info.Size() > 0 || !sleep(ctx, 20*time.Millisecond) {
+				break
+			}
+		}
 	}
 	return Worker{Name: role, Sweep: p.Sweep, Version: p.Version, Cache: p.Cache, Say: say}.Run(ctx, p.At)
 }
 
-// launch starts a process with a part, by a program and its arguments where these are given, such as ip netns exec.
+// launch starts this test binary in a process with a part, by a program and its arguments where these are given, such
+// as ip netns exec. What it says goes into a file that is shown if the test fails.
 func (s setting) launch(t *testing.T, role string, p part, by ...string) *exec.Cmd {
 	t.Helper()
 	raw, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return launch(t, s, role, []string{partVariable + "=" + string(raw)}, by...)
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, err := os.OpenFile(filepath.Join(s.folder, role+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.Close()
+	line := append(slices.Clone(by), self)
+	cmd := exec.Command(line[0], line[1:]...)
+	cmd.Env = append(os.Environ(), roleVariable+"="+role, partVariable+"="+string(raw))
+	cmd.Stdout, cmd.Stderr = log, log
+	if _, err := cmd.StdinPipe(); err != nil { // by whose end the process knows that the test has ended
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	return cmd
 }
 
 // eventually waits until something is so.
@@ -99,17 +138,8 @@ func eventually(t *testing.T, what string, is func() bool) {
 // doneBy is how many cells each worker has done.
 func doneBy(t *testing.T, store string) map[string]int {
 	t.Helper()
-	s, err := sweep.OpenStore(store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	cells, err := s.Cells("test")
-	if err != nil {
-		t.Fatal(err)
-	}
 	by := map[string]int{}
-	for _, c := range cells {
+	for _, c := range cells(t, store) {
 		by[c.Worker]++
 		by[""]++
 	}

@@ -50,19 +50,11 @@ func TestPoisonIsSetAside(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	store, err := sweep.OpenStore(s.store)
-	if err != nil {
-		t.Fatal(err)
+	all := cells(t, s.store)
+	if len(all) != 12 {
+		t.Errorf("%d cells have ended, of 12", len(all))
 	}
-	defer store.Close()
-	cells, err := store.Cells("test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(cells) != 12 {
-		t.Errorf("%d cells have ended, of 12", len(cells))
-	}
-	for _, c := range cells {
+	for _, c := range all {
 		state, why := sweep.Failed, ""
 		switch {
 		case c.Model == "broken":
@@ -132,11 +124,6 @@ func TestResultsThatComeTwice(t *testing.T) {
 	if stream == nil {
 		t.Fatal(err)
 	}
-	plan, _, err := store.Plan("test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var runner sweep.Runner
 	send := func(j sweep.Job, attempt string, part, parts string, body []byte) {
 		m := nats.NewMsg(subjects{"test"}.result(j.Token()))
 		m.Data = body
@@ -149,20 +136,7 @@ func TestResultsThatComeTwice(t *testing.T) {
 		}
 	}
 	n := 0
-	for j := range plan.Jobs() {
-		seen, err := store.Pictures("test", j.Seen.Name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		j.Labelled = seen.Labelled()
-		outcome, err := runner.Run(j)
-		if err != nil {
-			t.Fatal(err)
-		}
-		raw, err := outcome.Encode()
-		if err != nil {
-			t.Fatal(err)
-		}
+	computed(t, store, func(j sweep.Job, raw []byte) {
 		if n++; n == 1 {
 			other := j
 			other.Method = "predictions" // which is not asked for
@@ -178,7 +152,7 @@ func TestResultsThatComeTwice(t *testing.T) {
 		send(j, "first", "1", "2", raw[10:])
 		send(j, "second", "0", "2", raw[:10])
 		send(j, "first", "1", "2", raw[10:])
-	}
+	})
 	if err := <-over; err != nil {
 		t.Fatal(err)
 	}

@@ -25,16 +25,7 @@ func TestACellAtWorkIsNotHandedOutAgain(t *testing.T) {
 	if err := ended(t, coordinator, 2*time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	store, err := sweep.OpenStore(s.store)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer store.Close()
-	cells, err := store.Cells("test")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range cells {
+	for _, c := range cells(t, s.store) {
 		if c.State != sweep.Done || c.Tries != 1 {
 			t.Errorf("%s is %s after %d tries", c.Key, c.State, c.Tries)
 		}
