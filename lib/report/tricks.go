@@ -106,7 +106,7 @@ func tricks(r *run) error {
 	for _, g := range groups {
 		a := analyses[g.place]
 		table.Rows = append(table.Rows, []string{g.ClassName, plural.Thousands(len(a.Images)), plural.Thousands(g.Size),
-			percent(a.Conductance()), percent(taken(g.Taken)), percent(taken(g.Before))})
+			percent(a.Conductance()), percent(g.WithPart().Share()), percent(g.WithControl().Share())})
 	}
 	first := groups[0]
 	d := first.pair.Difference()
@@ -122,8 +122,8 @@ func tricks(r *run) error {
 	if first.interval.Low <= 0 {
 		f.Sentence = fmt.Sprintf("Tricks: of %s of images that stand apart by what the network goes by, none is shown to "+
 			"have a part that makes other images be taken for its class; most does that of %q, %s against %s without "+
-			"it (%s points, %s).", plural.Grouped(len(groups), "group"), first.ClassName, percent(taken(first.Taken)),
-			percent(taken(first.Before)), number(d), betweenPoints(first.interval))
+			"it (%s points, %s).", plural.Grouped(len(groups), "group"), first.ClassName, percent(first.WithPart().Share()),
+			percent(first.WithControl().Share()), number(d), betweenPoints(first.interval))
 		f.Evidence = []Evidence{table}
 		r.nothing(f)
 		return nil
@@ -136,7 +136,7 @@ func tricks(r *run) error {
 		"put onto images of other classes, makes %s of them be taken for %q, the same part of the class's other images %s "+
 		"(%s points more, %s). If the part does not belong to %q, the network has learnt a trick",
 		plural.Thousands(first.Size), plural.Grouped(len(analyses[first.place].Images), "image"), first.ClassName,
-		first.Where(), percent(taken(first.Taken)), first.ClassName, percent(taken(first.Before)), number(d),
+		first.Where(), percent(first.WithPart().Share()), first.ClassName, percent(first.WithControl().Share()), number(d),
 		betweenPoints(first.interval), first.ClassName)
 	var more []string
 	for _, g := range groups[1:] {
@@ -208,16 +208,6 @@ func arguments(numbers []int) string {
 		fmt.Fprintf(&b, ", %d", n)
 	}
 	return b.String()
-}
-
-func taken(is []bool) float64 {
-	n := 0
-	for _, t := range is {
-		if t {
-			n++
-		}
-	}
-	return float64(n) / float64(len(is))
 }
 
 // trickEvidence are images of the group with their heatmaps, others of the class, and images that the part turns.

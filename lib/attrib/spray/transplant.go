@@ -247,14 +247,16 @@ func (d *Transplanted) Where() string {
 func (d *Transplanted) Table() table.Table {
 	t := table.Table{Title: fmt.Sprintf("%s: a part of %s, put onto %s of other classes", d.ClassName, d.Where(),
 		plural.Of(len(d.Onto), "image")), Header: []string{"the part is cut from", "taken for " + d.ClassName}}
-	for _, of := range []struct {
-		name string
-		is   []bool
-	}{{"the group", d.Taken}, {"the class's others", d.Before}} {
-		t.Add(of.name, shareOf(of.is).Rate())
-	}
+	t.Add("the group", d.WithPart().Rate())
+	t.Add("the class's others", d.WithControl().Rate())
 	return t
 }
+
+// WithPart is how many of the images are taken for the class with the group's part, of how many.
+func (d *Transplanted) WithPart() stats.Accuracy { return shareOf(d.Taken) }
+
+// WithControl is how many are with the control's.
+func (d *Transplanted) WithControl() stats.Accuracy { return shareOf(d.Before) }
 
 func shareOf(is []bool) stats.Accuracy {
 	a := stats.Accuracy{Total: len(is)}
@@ -268,7 +270,7 @@ func shareOf(is []bool) stats.Accuracy {
 
 func (d *Transplanted) String() string {
 	return fmt.Sprintf("%s: with a part of %s of a group of %d, %s of other classes are taken for it, with the same part "+
-		"of the class's others %s", d.ClassName, d.Where(), d.Size, shareOf(d.Taken), shareOf(d.Before))
+		"of the class's others %s", d.ClassName, d.Where(), d.Size, d.WithPart(), d.WithControl())
 }
 
 // Bundle shows the table, and the difference with its interval.
