@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"go/ast"
 	"go/token"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -76,12 +77,7 @@ func ofTime(e ast.Expr, names ...string) bool {
 	if p, ok := s.X.(*ast.Ident); !ok || p.Name != "time" {
 		return false
 	}
-	for _, name := range names {
-		if s.Sel.Name == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(names, s.Sel.Name)
 }
 
 // durationSource returns Go's notation of a duration that is given as 3s or 1h30m. A number without a unit would be one
